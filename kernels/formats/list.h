@@ -1,0 +1,27 @@
+// Owns: the one list of formats with a decoder. A row here gives a format its dispatch, its tests and its benchmarks.
+// Knows only the formats' own folders.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/formats/types.h"
+
+namespace strata::formats {
+
+/// The format's specification: straight-line scalar code, one row of k elements (a multiple of the block) to floats.
+using DecodeRow = void (*)(const void* row, float* out, std::int64_t k);
+/// Quantises one row of k floats; null where strata cannot write the format.
+using EncodeRow = void (*)(const float* x, void* row, std::int64_t k);
+
+struct Format {
+  TensorType type;
+  DecodeRow decode;
+  EncodeRow encode;
+};
+
+std::span<const Format> formats();
+/// Null when the type has no decoder here.
+const Format* find(TensorType type);
+
+}  // namespace strata::formats

@@ -1,0 +1,68 @@
+// Owns: every call into the operating system: mapping files, pages, processors, memory figures. A new system means a
+// new platform_<system>.cpp and nothing else. Knows nothing of GGUF, models or devices.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "strata/result.h"
+
+namespace strata::platform {
+
+/// A file opened for reading. Thread-safe after construction.
+class InputFile {
+ public:
+  static Result<std::unique_ptr<InputFile>> open(const std::string& path);
+  virtual ~InputFile() = default;
+  virtual std::uint64_t size() const = 0;
+  /// Fills `out` from byte `offset` on; an error when the file ends before that (it may have been truncated meanwhile).
+  virtual Result<void> read(std::uint64_t offset, std::span<std::byte> out) const = 0;
+  /// The whole file, read-only and lazily paged in; an error where the system or the file system cannot map.
+  /// The mapping lives as long as this object. An empty file maps to an empty span.
+  virtual Result<std::span<const std::byte>> map() = 0;
+};
+
+/// Writes a file under a temporary name beside `path` and renames it in `commit`, so that no half-written file is ever
+/// seen under `path`. Destroying it without `commit` removes the temporary file.
+class OutputFile {
+ public:
+  static Result<std::unique_ptr<OutputFile>> create(const std::string& path);
+  virtual ~OutputFile() = default;
+  virtual Result<void> write(std::span<const std::byte> bytes) = 0;
+  virtual Result<void> commit() = 0;
+};
+
+/// Anonymous zero-filled memory, page-aligned; backed by huge pages when asked for and granted.
+class Pages {
+ public:
+  Pages() = default;
+  static Result<Pages> allocate(std::size_t bytes, bool huge);
+  Pages(Pages&& other) noexcept;
+  Pages& operator=(Pages&& other) noexcept;
+  ~Pages();
+  std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// One logical processor per physical core that this process may run on, in the system's numbering.
+std::vector<int> physical_cores();
+/// Binds the calling thread to one logical processor; false where the system refuses.
+bool pin_thread(int processor);
+/// Bytes of memory that could be taken without swapping; 0 where unknown.
+std::uint64_t available_memory();
+/// Bytes of memory in the machine, or in the process's limit (cgroup) when that is lower; 0 where unknown.
+std::uint64_t total_memory();
+/// Largest resident size of this process so far, in bytes; 0 where unknown.
+std::uint64_t peak_memory();
+/// The processor's marketing name, or "unknown".
+std::string processor_name();
+
+}  // namespace strata::platform

@@ -1,0 +1,58 @@
+// Owns: writing GGUF v3 files, single and split. Knows tensor types; knows no architecture.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "kernels/formats/types.h"
+#include "strata/result.h"
+
+namespace strata::gguf {
+
+/// A metadata value to write. Vectors become arrays of the matching type (bool vectors are given as bytes 0/1).
+struct Flags { std::vector<std::uint8_t> values; };  ///< an array of booleans
+using WriteValue =
+    std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, float, bool, std::string,
+                 std::uint64_t, std::int64_t, double, std::vector<std::uint8_t>, std::vector<std::int8_t>,
+                 std::vector<std::uint16_t>, std::vector<std::int16_t>, std::vector<std::uint32_t>, std::vector<std::int32_t>,
+                 std::vector<float>, std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>,
+                 std::vector<std::string>, Flags>;
+
+/// Hands out a tensor's data in order, in pieces of any size: called repeatedly with a buffer to fill completely.
+using TensorSource = std::function<Result<void>(std::uint64_t offset, std::span<std::byte> out)>;
+
+struct WriteTensor {
+  std::string name;
+  TensorType type = TensorType::f32;
+  std::vector<std::uint64_t> ne;  ///< 1..4 dimensions, ne[0] contiguous
+  TensorSource source;
+};
+
+/// Collects metadata and tensors, then writes them in order. The file appears under its name only when complete.
+class Writer {
+ public:
+  void set(std::string key, WriteValue value);  ///< replaces a value of the same key, keeping its place
+  void add(WriteTensor tensor);
+  void set_alignment(std::uint32_t alignment) { alignment_ = alignment; }
+
+  /// `progress` gets bytes done and bytes in all; returning false cancels and leaves no file.
+  using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+  Result<void> write(const std::string& path, const Progress& progress = {}) const;
+  /// Writes prefix-00001-of-0000N.gguf ..., at most `max_bytes` of tensor data each (a larger tensor gets a file of its
+  /// own), metadata in the first. Returns the number of files.
+  Result<int> write_split(const std::string& prefix, std::uint64_t max_bytes, const Progress& progress = {}) const;
+
+ private:
+  std::uint32_t alignment_ = 32;
+  std::vector<std::pair<std::string, WriteValue>> values_;
+  std::vector<WriteTensor> tensors_;
+};
+
+}  // namespace strata::gguf

@@ -1,0 +1,82 @@
+// Owns: text <-> token ids. Knows vocabularies as plain data; knows no file format, tensor or model.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "strata/result.h"
+
+namespace strata::text {
+
+/// `tokenizer.ggml.token_type` of GGUF.
+enum class TokenType : std::uint8_t { undefined = 0, normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+
+/// Everything a tokenizer is made from; views must outlive the Tokenizer. Ids < 0 mean "none".
+/// A flag without a value takes the default of its tokenizer model.
+struct Vocabulary {
+  std::string model;                      ///< "llama" (SentencePiece-style BPE) or "gpt2" (byte-level BPE)
+  std::string pre;                        ///< pre-tokenizer name, "" when the file names none
+  std::vector<std::string_view> tokens;
+  std::vector<float> scores;              ///< empty or one per token
+  std::vector<TokenType> types;           ///< empty or one per token
+  std::vector<std::string_view> merges;   ///< "left right", best first
+  std::optional<std::int32_t> bos, eos, eot, eom, unknown, separator, padding, mask;
+  std::optional<std::int32_t> fim_prefix, fim_suffix, fim_middle, fim_pad, fim_repo, fim_separator;
+  std::optional<bool> add_bos, add_eos, add_space_prefix;
+};
+
+struct EncodeOptions {
+  bool add_special = true;    ///< BOS/EOS as the vocabulary asks
+  bool parse_special = true;  ///< control tokens written in the text become those tokens
+};
+
+/// Immutable and thread-safe.
+class Tokenizer {
+ public:
+  /// Refuses an unknown model or pre-tokenizer (listing those it knows), counts that disagree, ids out of range and
+  /// duplicate token texts.
+  static Result<std::unique_ptr<Tokenizer>> create(Vocabulary vocabulary);
+  virtual ~Tokenizer() = default;
+
+  virtual Result<std::vector<std::int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  /// The bytes of one token in the middle of a text; "" for control tokens unless `special`, and for ids out of range.
+  virtual std::string piece(std::int32_t token, bool special) const = 0;
+  /// The bytes of a text. Strips what `encode` would have added in front (the space prefix), not control tokens' text
+  /// when `special` is set.
+  virtual std::string decode(std::span<const std::int32_t> tokens, bool special) const = 0;
+
+  virtual std::int32_t size() const = 0;
+  virtual std::string_view token_text(std::int32_t token) const = 0;  ///< as stored in the vocabulary; "" out of range
+  virtual TokenType token_type(std::int32_t token) const = 0;
+  virtual std::optional<std::int32_t> find(std::string_view text) const = 0;  ///< by stored text
+  virtual std::optional<std::int32_t> bos() const = 0;
+  virtual std::optional<std::int32_t> eos() const = 0;
+  virtual bool adds_bos() const = 0;
+  virtual bool adds_eos() const = 0;
+  virtual bool is_end_of_generation(std::int32_t token) const = 0;  ///< EOS, EOT and the other end markers
+  virtual std::span<const std::int32_t> end_of_generation() const = 0;
+};
+
+/// Turns a stream of tokens into text that is always whole UTF-8: bytes of an unfinished character are held back.
+/// Bytes that can never become valid are passed as U+FFFD. One stream per generation; not thread-safe.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool special = false) : tokenizer_(tokenizer), special_(special) {}
+  /// The text that has become complete with this token; may be empty.
+  std::string push(std::int32_t token);
+  /// What is left at the end of the stream, with U+FFFD for an unfinished character.
+  std::string finish();
+
+ private:
+  const Tokenizer& tokenizer_;
+  bool special_;
+  bool first_ = true;
+  std::string pending_;
+};
+
+}  // namespace strata::text
