@@ -1,0 +1,125 @@
+// Owns: the seam between the runtime and whatever computes. A device holds weights, state and compiled programs behind
+// opaque objects; nothing here assumes that its memory is the host's, that its work is done when a call returns, or
+// that one device runs a whole model. Knows graphs; knows no files, sessions or kernels.
+//
+// Threads: a Device may be used by many threads; a Program and a StateStore by one at a time.
+// Lifetime: a device outlives what it made.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/plan.h"
+#include "strata/result.h"
+
+namespace strata::backend {
+
+struct DeviceInfo {
+  std::string id;           ///< what --device takes: "cpu", "ref", "cuda:0"
+  std::string description;  ///< e.g. the processor's name and the instruction set in use
+  std::uint64_t memory_total = 0;  ///< bytes; 0 where unknown
+  std::uint64_t memory_free = 0;
+};
+
+/// A weight on a device.
+class Weight {
+ public:
+  virtual ~Weight() = default;
+  virtual std::uint64_t bytes() const = 0;  ///< memory of the device it takes (0 when it borrows the host's)
+};
+
+/// Where a weight's bytes come from. A device takes the span when it can use or copy it, else it reads pieces.
+struct WeightSource {
+  std::span<const std::byte> mapped;  ///< empty when the file is not mapped
+  std::function<Result<void>(std::uint64_t offset, std::span<std::byte> out)> read;
+  std::uint64_t bytes = 0;
+  std::shared_ptr<const void> owner;  ///< keeps `mapped` and `read` alive; a device that borrows holds on to it
+};
+
+enum class KvType : std::uint8_t { f32, f16 };
+
+/// What one device remembers of sequences. A page holds `page_tokens` positions of every attention layer on the device,
+/// a slot holds all its recurrent states. Layers of other devices have no heads or no floats here.
+struct StateLayout {
+  std::vector<graph::KvLayer> kv;
+  std::vector<graph::RecurrentState> recurrent;
+  KvType type = KvType::f16;
+  int page_tokens = 64;
+};
+
+/// Pages and slots on a device, numbered from 0. The runtime counts references; the store only holds bytes.
+/// Calls are ordered with the programs of the same device.
+class StateStore {
+ public:
+  virtual ~StateStore() = default;
+  /// Makes room for at least this many; what is there stays.
+  virtual Result<void> reserve(int pages, int slots) = 0;
+  virtual Result<void> copy_page(int from, int to) = 0;
+  virtual Result<void> copy_slot(int from, int to) = 0;
+  virtual Result<void> clear_slot(int slot) = 0;
+  virtual std::uint64_t bytes() const = 0;  ///< of device memory taken now
+};
+
+/// The part of a step that belongs to one sequence: rows [row, row + count) hold its positions from `position` on.
+struct SequenceStep {
+  int row = 0;
+  int count = 0;
+  int position = 0;
+  std::span<const int> pages;  ///< by position / page_tokens, covering position + count
+  int slot = 0;                ///< its recurrent states, read and advanced by `count` tokens
+};
+
+/// One step; valid until the call returns (a device that runs later copies it).
+struct Step {
+  std::span<const std::int32_t> tokens;     ///< [rows]
+  std::span<const std::int32_t> positions;  ///< [rows]
+  std::span<const std::int32_t> outputs;    ///< rows whose logits are wanted, ascending
+  std::span<const SequenceStep> sequences;
+  std::size_t rows(graph::Rows kind) const { return kind == graph::Rows::tokens ? tokens.size() : outputs.size(); }
+};
+
+/// A compiled stage.
+class Program {
+ public:
+  virtual ~Program() = default;
+  /// Sets the rows of an import for the next run; [rows][width].
+  virtual Result<void> write(int tensor, std::span<const float> values) = 0;
+  /// Starts the step; may return before it is done. A failure may be reported by a later call.
+  virtual Result<void> run(const Step& step, StateStore& state) = 0;
+  /// Waits for the last run and copies rows of an export; values.size() / width rows.
+  virtual Result<void> read(int tensor, std::span<float> values) = 0;
+  virtual std::uint64_t bytes() const = 0;  ///< of device memory for activations and scratch
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual DeviceInfo info() const = 0;
+  /// Whether the node can run here; the error names the weight and its type, and what to do instead.
+  virtual Result<void> supports(const graph::Graph& graph, const graph::Node& node) const = 0;
+  /// Takes a weight whose shape and type `supports` accepted.
+  virtual Result<std::unique_ptr<Weight>> load(const graph::WeightInfo& info, const WeightSource& source) = 0;
+  virtual Result<std::unique_ptr<StateStore>> make_state(const StateLayout& layout) = 0;
+  /// `weights` by weight id of the graph; null for those of other devices. The graph outlives the program.
+  virtual Result<std::unique_ptr<Program>> compile(const graph::Graph& graph, const graph::Stage& stage,
+                                                   std::span<const Weight* const> weights,
+                                                   const graph::Capacity& capacity) = 0;
+};
+
+/// Options that devices of this machine are opened with; each takes what concerns it.
+struct DeviceOptions {
+  int threads = 0;      ///< 0: one per physical core allowed to the process
+  std::string isa;      ///< "" : the best the processor has
+};
+
+/// The devices of this machine, in order of preference: accelerators, cpu, ref.
+std::vector<DeviceInfo> list_devices();
+/// Opens a device by its id; the error lists those there are.
+Result<std::unique_ptr<Device>> open_device(const std::string& id, const DeviceOptions& options);
+
+}  // namespace strata::backend

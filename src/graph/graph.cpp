@@ -1,0 +1,300 @@
+// Owns: recording nodes and checking shapes as they are recorded. Knows no backend, file or architecture.
+#include "graph/graph.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/text.h"
+
+namespace strata::graph {
+
+namespace {
+
+/// Widths are products of file sizes; everything above this is refused, so that products stay in an int.
+constexpr std::uint64_t kMaxWidth = 1u << 30;
+
+bool is_float(TensorType type) {
+  return type == TensorType::f32 || type == TensorType::f16 || type == TensorType::bf16;
+}
+
+}  // namespace
+
+const char* name(Op op) {
+  constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "linear", "add",
+                                    "scale",   "swiglu", "geglu",        "sigmoid", "sigmoid_gate", "decay",
+                                    "slice",   "rope",   "attention",    "short_conv", "delta_net", "route",
+                                    "expert_linear", "combine"};
+  return kNames[static_cast<std::size_t>(op)];
+}
+
+std::string shape(const WeightInfo& weight) {
+  std::string out = str("[", weight.ne[0]);
+  for (std::size_t d = 1; d < 4; ++d)
+    if (weight.ne[d] != 1 || (d == 1 && weight.ne[2] != 1)) out += str(", ", weight.ne[d]);
+  return out + "]";
+}
+
+void Graph::reject(Error error) {
+  if (!error_) error_ = std::move(error);
+}
+
+Weight Graph::weight(WeightInfo info) {
+  weights.push_back(std::move(info));
+  return {static_cast<int>(weights.size()) - 1};
+}
+
+int Graph::rope_table(RopeTable table) {
+  ropes.push_back(std::move(table));
+  return static_cast<int>(ropes.size()) - 1;
+}
+
+/// Names a tensor by the nearest weight it came through, which is what a user can look up.
+std::string Graph::describe(Tensor t) const {
+  for (int id = t.id; id >= 0;) {
+    const TensorInfo& x = info({id});
+    if (x.storage != id) { id = x.storage; continue; }
+    if (x.producer < 0) break;
+    const Node& node = nodes[static_cast<std::size_t>(x.producer)];
+    if (node.weight[0] >= 0)
+      return str("the output of ", weights[static_cast<std::size_t>(node.weight[0])].name, " ",
+                 shape(weights[static_cast<std::size_t>(node.weight[0])]));
+    id = node.in[0];
+  }
+  return "the input";
+}
+
+bool Graph::valid(std::initializer_list<Tensor> list) const {
+  return !error_ && std::all_of(list.begin(), list.end(), [&](Tensor t) {
+    return t.id >= 0 && t.id < static_cast<int>(tensors.size());
+  });
+}
+
+Tensor Graph::record(Op op, Rows rows, int heads, int dim, std::initializer_list<Tensor> in,
+                     std::initializer_list<Weight> w, Params params) {
+  Node node;
+  node.op = op;
+  node.layer = layer_;
+  node.params = std::move(params);
+  std::transform(in.begin(), in.end(), node.in.begin(), [](Tensor t) { return t.id; });
+  std::transform(w.begin(), w.end(), node.weight.begin(), [](Weight x) { return x.id; });
+  int id = static_cast<int>(tensors.size());
+  tensors.push_back({rows, Element::f32, heads, dim, id, static_cast<int>(nodes.size())});
+  node.out[0] = id;
+  nodes.push_back(std::move(node));
+  return {id};
+}
+
+bool Graph::expect_vector(Weight w, int width) {
+  const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
+  if (weight.ne[0] == static_cast<std::uint64_t>(width) && weight.ne[1] * weight.ne[2] * weight.ne[3] == 1 &&
+      is_float(weight.type))
+    return true;
+  reject(fail(ErrorCode::bad_file, weight.name, ": ", type_name(weight.type), " ", shape(weight),
+              " where a float vector of ", width, " is needed"));
+  return false;
+}
+
+Tensor Graph::same_shape(Op op, Tensor a, Tensor b) {
+  if (!valid({a, b})) return {};
+  const TensorInfo &x = info(a), &y = info(b);
+  if (x.width() != y.width() || x.rows != y.rows) {
+    reject(fail(ErrorCode::bad_file, describe(b), " has width ", y.width(), " where ", name(op), " needs ", x.width(),
+                " to match ", describe(a)));
+    return {};
+  }
+  return record(op, x.rows, x.heads, x.dim, {a, b});
+}
+
+Tensor Graph::embed(Weight table) {
+  if (error_) return {};
+  const WeightInfo& w = weights[static_cast<std::size_t>(table.id)];
+  if (w.ne[2] * w.ne[3] != 1 || w.ne[0] > kMaxWidth || w.ne[1] > kMaxWidth) {
+    reject(fail(ErrorCode::bad_file, w.name, ": ", shape(w), " is no embedding table [width, vocabulary]"));
+    return {};
+  }
+  return record(Op::embed, Rows::tokens, 1, static_cast<int>(w.ne[0]), {}, {table});
+}
+
+Tensor Graph::gather(Tensor x) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  return record(Op::gather, Rows::outputs, in.heads, in.dim, {x});
+}
+
+Tensor Graph::rms_norm(Tensor x, Weight w, float eps) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  if (w && !expect_vector(w, in.dim)) return {};
+  return record(Op::rms_norm, in.rows, in.heads, in.dim, {x}, {w}, NormParams{eps});
+}
+
+Tensor Graph::l2_norm(Tensor x, float eps) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  return record(Op::l2_norm, in.rows, in.heads, in.dim, {x}, {}, NormParams{eps});
+}
+
+Tensor Graph::linear(Tensor x, Weight w, Weight bias) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
+  if (weight.ne[0] != in.width() || weight.ne[2] * weight.ne[3] != 1 || weight.ne[1] > kMaxWidth) {
+    reject(fail(ErrorCode::bad_file, weight.name, ": shape ", shape(weight), " where [", in.width(),
+                ", outputs] is needed to multiply ", describe(x)));
+    return {};
+  }
+  int outputs = static_cast<int>(weight.ne[1]);
+  if (bias && !expect_vector(bias, outputs)) return {};
+  return record(Op::linear, in.rows, 1, outputs, {x}, {w, bias});
+}
+
+Tensor Graph::add(Tensor a, Tensor b) { return same_shape(Op::add, a, b); }
+Tensor Graph::swiglu(Tensor gate, Tensor up) { return same_shape(Op::swiglu, gate, up); }
+Tensor Graph::geglu(Tensor gate, Tensor up) { return same_shape(Op::geglu, gate, up); }
+
+Tensor Graph::scale(Tensor x, float factor) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  return record(Op::scale, in.rows, in.heads, in.dim, {x}, {}, ScaleParams{factor});
+}
+
+Tensor Graph::sigmoid(Tensor x) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  return record(Op::sigmoid, in.rows, in.heads, in.dim, {x});
+}
+
+Tensor Graph::sigmoid_gate(Tensor x, Tensor gate) {
+  if (!valid({x, gate})) return {};
+  if (info(gate).width() != 1) return same_shape(Op::sigmoid_gate, x, gate);
+  TensorInfo in = info(x);
+  return record(Op::sigmoid_gate, in.rows, in.heads, in.dim, {x, gate});
+}
+
+Tensor Graph::decay(Tensor x, Weight bias, Weight a) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  int width = static_cast<int>(in.width());
+  if (!expect_vector(bias, width) || !expect_vector(a, width)) return {};
+  return record(Op::decay, in.rows, in.heads, in.dim, {x}, {bias, a});
+}
+
+Tensor Graph::heads(Tensor x, int heads, int dim) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  if (heads < 1 || dim < 1 || in.width() != static_cast<std::size_t>(heads) * static_cast<std::size_t>(dim)) {
+    reject(fail(ErrorCode::bad_file, describe(x), ": width ", in.width(), " where ", heads, " heads of ", dim,
+                " are needed"));
+    return {};
+  }
+  in.heads = heads;
+  in.dim = dim;
+  tensors.push_back(in);
+  return {static_cast<int>(tensors.size()) - 1};
+}
+
+Tensor Graph::slice(Tensor x, int begin, int dim) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  if (begin < 0 || dim < 1 || begin > in.dim - dim) {
+    reject(fail(ErrorCode::bad_file, describe(x), ": elements ", begin, " to ", static_cast<std::int64_t>(begin) + dim,
+                " are needed of ", in.dim));
+    return {};
+  }
+  return record(Op::slice, in.rows, in.heads, dim, {x}, {}, SliceParams{begin});
+}
+
+Tensor Graph::rope(Tensor x, int table) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  std::size_t pairs = ropes[static_cast<std::size_t>(table)].frequency.size();
+  if (2 * pairs > static_cast<std::size_t>(in.dim)) {
+    reject(fail(ErrorCode::bad_file, "rope.dimension_count: ", 2 * pairs, " exceeds the head's ", in.dim));
+    return {};
+  }
+  return record(Op::rope, in.rows, in.heads, in.dim, {x}, {}, RopeParams{table});
+}
+
+Tensor Graph::attention(Tensor q, Tensor k, Tensor v, float scale) {
+  if (!valid({q, k, v})) return {};
+  TensorInfo qi = info(q), ki = info(k), vi = info(v);
+  if (qi.dim != ki.dim || ki.heads != vi.heads || qi.heads % ki.heads != 0) {
+    reject(fail(ErrorCode::bad_file, "attention of layer ", layer_, ": ", qi.heads, " query heads of ", qi.dim, ", ",
+                ki.heads, " key heads of ", ki.dim, " and ", vi.heads, " value heads of ", vi.dim, " do not fit together"));
+    return {};
+  }
+  kv_layers.push_back({layer_, ki.heads, ki.dim, vi.dim});
+  return record(Op::attention, qi.rows, 1, qi.heads * vi.dim, {q, k, v}, {},
+                AttentionParams{static_cast<int>(kv_layers.size()) - 1, scale});
+}
+
+Tensor Graph::short_conv(Tensor x, Weight w) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
+  if (weight.ne[0] < 1 || weight.ne[0] > 64 || weight.ne[1] != in.width() || weight.ne[2] * weight.ne[3] != 1 ||
+      !is_float(weight.type)) {
+    reject(fail(ErrorCode::bad_file, weight.name, ": ", type_name(weight.type), " ", shape(weight),
+                " where float [taps <= 64, ", in.width(), "] is needed"));
+    return {};
+  }
+  recurrent_states.push_back({layer_, (weight.ne[0] - 1) * in.width()});
+  return record(Op::short_conv, in.rows, in.heads, in.dim, {x}, {w},
+                ConvParams{static_cast<int>(recurrent_states.size()) - 1});
+}
+
+Tensor Graph::delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta) {
+  if (!valid({q, k, v, log_decay, beta})) return {};
+  TensorInfo qi = info(q), ki = info(k), vi = info(v);
+  auto per_head = static_cast<std::size_t>(vi.heads);
+  if (qi.dim != ki.dim || qi.heads != ki.heads || vi.heads % ki.heads != 0 || info(log_decay).width() != per_head ||
+      info(beta).width() != per_head) {
+    reject(fail(ErrorCode::bad_file, "Gated DeltaNet of layer ", layer_, ": ", qi.heads, " key heads of ", qi.dim, ", ",
+                vi.heads, " value heads, ", info(log_decay).width(), " decays and ", info(beta).width(),
+                " betas do not fit together"));
+    return {};
+  }
+  recurrent_states.push_back({layer_, per_head * static_cast<std::size_t>(vi.dim) * static_cast<std::size_t>(ki.dim)});
+  return record(Op::delta_net, vi.rows, vi.heads, vi.dim, {q, k, v, log_decay, beta}, {},
+                DeltaParams{static_cast<int>(recurrent_states.size()) - 1});
+}
+
+Graph::Routing Graph::route(Tensor router, const RouteParams& params) {
+  if (!valid({router})) return {};
+  TensorInfo in = info(router);
+  if (params.chosen < 1 || static_cast<std::size_t>(params.chosen) > in.width()) {
+    reject(fail(ErrorCode::bad_file, "expert_used_count: ", params.chosen, " of ", in.width(), " experts"));
+    return {};
+  }
+  Tensor experts = record(Op::route, in.rows, 1, params.chosen, {router}, {}, params);
+  tensors.back().element = Element::i32;
+  Tensor weights_of_chosen{static_cast<int>(tensors.size())};
+  TensorInfo out = info(experts);
+  out.element = Element::f32;
+  out.storage = weights_of_chosen.id;
+  tensors.push_back(out);
+  nodes.back().out[1] = weights_of_chosen.id;
+  return {experts, weights_of_chosen};
+}
+
+Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing) {
+  if (!valid({x, routing.experts})) return {};
+  TensorInfo in = info(x), ids = info(routing.experts);
+  const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
+  auto router_width = info({nodes[static_cast<std::size_t>(ids.producer)].in[0]}).width();
+  if (weight.ne[0] != static_cast<std::uint64_t>(in.dim) || weight.ne[1] > kMaxWidth || weight.ne[2] != router_width ||
+      weight.ne[3] != 1 || (in.heads != 1 && in.heads != ids.dim)) {
+    reject(fail(ErrorCode::bad_file, weight.name, ": shape ", shape(weight), " where [", in.dim, ", outputs, ", router_width,
+                "] is needed to multiply ", describe(x)));
+    return {};
+  }
+  return record(Op::expert_linear, in.rows, ids.dim, static_cast<int>(weight.ne[1]), {x, routing.experts}, {w});
+}
+
+Tensor Graph::combine(Tensor y, const Routing& routing) {
+  if (!valid({y, routing.weights})) return {};
+  TensorInfo in = info(y);
+  return record(Op::combine, in.rows, 1, in.dim, {y, routing.weights});
+}
+
+}  // namespace strata::graph

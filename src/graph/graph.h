@@ -1,0 +1,202 @@
+// Owns: the recorded computation of one step: activations, weight references, nodes, and what a sequence must remember.
+// A model file calls the builder methods; nothing here knows a backend, a file or an architecture.
+//
+// Activations are float32 (routing also int32), contiguous, shaped [rows, heads, dim]. `rows` is symbolic: either every
+// token of a step, or only those whose logits are wanted. So one graph serves steps of every size.
+//
+// The builder is where shapes are checked: a weight of the wrong shape is found at the operation that cannot use it,
+// and the first such error is kept (`error()`), named after the weight. After an error the methods return harmless
+// values, so model files need no checks of their own.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kernels/formats/types.h"
+#include "strata/result.h"
+
+namespace strata::graph {
+
+enum class Rows : std::uint8_t {
+  tokens,   ///< one row per token of the step
+  outputs,  ///< one row per token whose logits are wanted
+};
+enum class Element : std::uint8_t { f32, i32 };
+
+/// Handle of an activation. Cheap to copy.
+struct Tensor {
+  int id = -1;
+};
+
+/// Handle of a weight of the file; false when an optional one is absent.
+struct Weight {
+  int id = -1;
+  explicit operator bool() const { return id >= 0; }
+};
+
+struct TensorInfo {
+  Rows rows = Rows::tokens;
+  Element element = Element::f32;
+  int heads = 1;
+  int dim = 0;
+  int storage = -1;   ///< the tensor whose memory this one is (its own id, unless it is a reshaped view)
+  int producer = -1;  ///< node that writes it
+  std::size_t width() const { return static_cast<std::size_t>(heads) * static_cast<std::size_t>(dim); }
+};
+
+struct WeightInfo {
+  std::string name;
+  TensorType type = TensorType::f32;
+  std::array<std::uint64_t, 4> ne = {1, 1, 1, 1};  ///< ne[0] contiguous: [inputs, outputs, experts]
+};
+
+/// The closed set of operations. Comments give inputs -> output; W, b are weights.
+enum class Op : std::uint8_t {
+  embed,          ///< token ids, W [dim, vocab] -> W's row of each token
+  gather,         ///< x [tokens] -> its rows whose logits are wanted [outputs]
+  rms_norm,       ///< x, (W [dim]) -> x / sqrt(mean(x^2) + eps) * W, over each head's dim
+  l2_norm,        ///< x -> x / max(|x|, eps), over each head's dim
+  linear,         ///< x [., inputs], W [inputs, outputs], (b [outputs]) -> W x + b
+  add,            ///< a, b -> a + b
+  scale,          ///< x -> factor * x
+  swiglu,         ///< gate, up -> silu(gate) * up
+  geglu,          ///< gate, up -> gelu_tanh(gate) * up
+  sigmoid,        ///< x -> 1 / (1 + e^-x)
+  sigmoid_gate,   ///< x, gate -> x * sigmoid(gate); a gate of width 1 applies to the whole row
+  decay,          ///< x, b, a (weights of x's width) -> a * log(1 + e^(x + b)): the log-decay of Gated DeltaNet
+  slice,          ///< x -> x[..., begin, begin + dim) of each head
+  rope,           ///< x -> x with its first 2 * pairs dims of each head rotated by position (RopeTable)
+  attention,      ///< q, k, v -> softmax(scale q k^T) v over the sequence's cache, to which k and v are appended
+  short_conv,     ///< x, W [taps, channels] -> silu of the causal depthwise convolution over time
+  delta_net,      ///< q, k, v, log-decay, beta -> Gated DeltaNet output per value head (arXiv:2412.06464)
+  route,          ///< router logits -> ids and weights of the chosen experts, best first
+  expert_linear,  ///< x [., 1 or k heads, inputs], ids, W [inputs, outputs, experts] -> [., k, outputs]
+  combine,        ///< y [., k, dim], weights [., 1, k] -> sum of weights_i * y_i in order of rank
+};
+const char* name(Op op);
+
+/// theta of pair i at position p is p * frequency[i]; every RoPE scaling in use is linear in p, so this is all of it.
+struct RopeTable {
+  std::vector<double> frequency;  ///< [pairs]
+  float magnitude = 1.0f;         ///< multiplies cos and sin
+  bool adjacent = false;          ///< pairs are (2i, 2i+1), else (i, i + pairs)
+};
+
+struct NormParams { float eps; };
+struct ScaleParams { float factor; };
+struct SliceParams { int begin; };
+struct RopeParams { int table; };
+struct AttentionParams {
+  int kv;       ///< index into Graph::kv_layers
+  float scale;  ///< of q k^T
+};
+struct ConvParams { int state; };   ///< index into Graph::recurrent_states
+struct DeltaParams { int state; };  ///< likewise; value head v reads key head v % key heads
+
+enum class Gating : std::uint8_t { softmax, sigmoid };
+struct RouteParams {
+  int chosen;      ///< experts per token
+  Gating gating;
+  bool normalise;  ///< divide the chosen probabilities by their sum
+  float scale;     ///< multiplies the weights
+};
+using Params = std::variant<std::monostate, NormParams, ScaleParams, SliceParams, RopeParams, AttentionParams, ConvParams,
+                            DeltaParams, RouteParams>;
+
+struct Node {
+  Op op = Op::add;
+  int layer = -1;                          ///< block it belongs to; -1 before the first, Graph::layers after the last
+  std::array<int, 5> in = {-1, -1, -1, -1, -1};  ///< tensors
+  std::array<int, 2> out = {-1, -1};       ///< tensors
+  std::array<int, 2> weight = {-1, -1};    ///< weights
+  Params params;
+};
+
+/// Cache of one attention layer: keys [kv_heads, k_dim] and values [kv_heads, v_dim] per position.
+struct KvLayer {
+  int layer, kv_heads, k_dim, v_dim;
+};
+
+/// What a recurrent operation carries from token to token, float32; zero at the start of a sequence.
+struct RecurrentState {
+  int layer;
+  std::size_t floats;
+};
+
+class Graph {
+ public:
+  // --- what was recorded -------------------------------------------------------------------------------------------
+  int layers = 0;  ///< blocks of the model
+  std::vector<TensorInfo> tensors;
+  std::vector<WeightInfo> weights;
+  std::vector<Node> nodes;
+  std::vector<RopeTable> ropes;
+  std::vector<KvLayer> kv_layers;
+  std::vector<RecurrentState> recurrent_states;
+  Tensor logits;  ///< [outputs, 1, vocab], set by the model
+  Tensor hidden;  ///< [outputs, 1, embedding], the normalised last hidden state, set by the model
+
+  const TensorInfo& info(Tensor t) const { return tensors[static_cast<std::size_t>(t.id)]; }
+  const std::optional<Error>& error() const { return error_; }
+
+  // --- builder -----------------------------------------------------------------------------------------------------
+  /// Nodes recorded from now on belong to this block.
+  void enter_layer(int layer) { layer_ = layer; }
+  Weight weight(WeightInfo info);
+  int rope_table(RopeTable table);
+
+  Tensor embed(Weight table);
+  Tensor gather(Tensor x);
+  Tensor rms_norm(Tensor x, Weight w, float eps);
+  Tensor l2_norm(Tensor x, float eps);
+  Tensor linear(Tensor x, Weight w, Weight bias = {});
+  Tensor add(Tensor a, Tensor b);
+  Tensor scale(Tensor x, float factor);
+  Tensor swiglu(Tensor gate, Tensor up);
+  Tensor geglu(Tensor gate, Tensor up);
+  Tensor sigmoid(Tensor x);
+  Tensor sigmoid_gate(Tensor x, Tensor gate);
+  Tensor decay(Tensor x, Weight bias, Weight a);
+  /// The same memory seen as [rows, heads, dim]; an error unless heads * dim is x's width.
+  Tensor heads(Tensor x, int heads, int dim);
+  /// Elements [begin, begin + dim) of each head.
+  Tensor slice(Tensor x, int begin, int dim);
+  Tensor rope(Tensor x, int table);
+  /// q [., heads, k_dim], k [., kv_heads, k_dim], v [., kv_heads, v_dim] -> [., 1, heads * v_dim].
+  Tensor attention(Tensor q, Tensor k, Tensor v, float scale);
+  Tensor short_conv(Tensor x, Weight w);
+  /// q, k [., key heads, k_dim], v [., value heads, v_dim], log_decay and beta [., 1, value heads].
+  Tensor delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta);
+
+  struct Routing {
+    Tensor experts;  ///< int32 [., 1, chosen]
+    Tensor weights;  ///< [., 1, chosen]
+  };
+  Routing route(Tensor logits, const RouteParams& params);
+  Tensor expert_linear(Tensor x, Weight w, const Routing& routing);
+  Tensor combine(Tensor y, const Routing& routing);
+
+  /// Records an error unless one is recorded already.
+  void reject(Error error);
+
+ private:
+  Tensor record(Op op, Rows rows, int heads, int dim, std::initializer_list<Tensor> in, std::initializer_list<Weight> w = {},
+                Params params = {});
+  bool valid(std::initializer_list<Tensor> tensors) const;
+  Tensor same_shape(Op op, Tensor a, Tensor b);
+  bool expect_vector(Weight w, int width);
+  std::string describe(Tensor t) const;
+
+  int layer_ = -1;
+  std::optional<Error> error_;
+};
+
+/// "[64, 512]" of a weight.
+std::string shape(const WeightInfo& weight);
+
+}  // namespace strata::graph
