@@ -1,0 +1,88 @@
+// Owns: looking into a model file without loading it, and making files of random weights. Knows no session.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "strata/export.h"
+#include "strata/result.h"
+
+namespace strata {
+
+/// A metadata value; integers of every width become 64-bit.
+using MetadataValue =
+    std::variant<bool, std::int64_t, std::uint64_t, double, std::string, std::vector<bool>, std::vector<std::int64_t>,
+                 std::vector<std::uint64_t>, std::vector<double>, std::vector<std::string>>;
+
+struct MetadataEntry {
+  std::string key;
+  std::string type;  ///< as the GGUF specification spells it: "uint32", "array[string]"
+  MetadataValue value;
+};
+
+struct TensorEntry {
+  std::string name;
+  std::string type;                  ///< "Q4_K"
+  std::vector<std::uint64_t> shape;  ///< innermost dimension first
+  std::uint64_t bytes = 0;
+  int file = 0;                      ///< index in a split
+};
+
+/// What a model is, read from its file alone.
+struct ModelSummary {
+  std::string architecture;
+  std::string name;                 ///< general.name, or ""
+  std::string quantisation;         ///< the type that most weight bytes have, e.g. "Q4_K"
+  std::uint64_t parameters = 0;     ///< of all tensors
+  std::uint64_t active_parameters = 0;  ///< that one token uses (chosen experts only), without the embedding table
+  std::uint64_t tensor_bytes = 0;
+  std::uint64_t decode_bytes = 0;   ///< of weights read to decode one token
+  std::uint64_t kv_bytes_per_token_f16 = 0;  ///< twice that with KvType::f32
+  std::uint64_t recurrent_bytes = 0;         ///< per sequence
+  int layers = 0;
+  int mtp_layers = 0;               ///< multi-token-prediction blocks beside them
+  int embedding_length = 0;
+  int context_length = 0;
+  int vocabulary = 0;
+  std::string chat_template;        ///< or ""
+};
+
+/// An opened GGUF file. Cheap to copy; thread-safe.
+class STRATA_API ModelFile {
+ public:
+  static Result<ModelFile> open(const std::string& path);
+  std::uint32_t gguf_version() const;
+  std::uint64_t file_bytes() const;
+  int files() const;  ///< 1, or the number of files of a split
+  std::vector<MetadataEntry> metadata() const;
+  std::vector<TensorEntry> tensors() const;
+  /// The whole tensor as float32, innermost dimension contiguous. Errors: not_found, unsupported, io.
+  Result<std::vector<float>> read(const std::string& tensor) const;
+  /// Errors when the architecture is unknown or a key or tensor it needs is missing or wrong.
+  Result<ModelSummary> summary() const;
+
+  struct State;
+
+ private:
+  explicit ModelFile(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  std::shared_ptr<const State> state_;
+};
+
+/// A file of random weights in the exact shape of a model that people run, so that a benchmark needs no download.
+struct MakeModelOptions {
+  std::string like;          ///< one of make_model_shapes()
+  std::string type = "Q4_K_M";  ///< a weight format, or the mixture Q4_K_M
+  std::string out;
+  std::uint64_t seed = 1;
+  /// Gets bytes written and in all; returning false cancels and leaves no file.
+  std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
+};
+STRATA_API std::vector<std::string> make_model_shapes();
+STRATA_API std::vector<std::string> make_model_types();
+STRATA_API Result<void> make_model(const MakeModelOptions& options);
+
+}  // namespace strata

@@ -1,0 +1,259 @@
+// Owns: the public API of strata: devices, Model, Session, Sampler. The only headers a host program needs are here.
+//
+//   auto model = strata::Model::load("model.gguf").value_or_throw();
+//   auto session = strata::Session::create(model).value_or_throw();
+//   auto prompt = model.tokenizer()->encode("Once upon a time").value_or_throw();
+//   strata::Sampler sampler;
+//   session.generate(prompt, sampler, {}, [](strata::Token, std::string_view text) {
+//     std::cout << text; return true; }).value_or_throw();
+//
+// The library never prints, never aborts, never reads the environment, and starts no thread before it is asked to run.
+// A Model is immutable and may be shared by threads; a Session and a Sampler belong to one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "strata/export.h"
+#include "strata/file.h"
+#include "strata/result.h"
+#include "strata/tokenizer.h"
+
+namespace strata {
+
+/// "0.1.0"
+STRATA_API const char* version();
+/// Largest resident size of this process so far, in bytes; 0 where the system does not tell.
+STRATA_API std::uint64_t peak_memory();
+/// The instruction sets of the CPU backend that this processor can run, best first ("avx512", "avx2", "scalar").
+STRATA_API std::vector<std::string> cpu_instruction_sets();
+/// One logical processor for each physical core that this process may run on: the default number of threads.
+STRATA_API int physical_cores();
+
+// --- devices ---------------------------------------------------------------------------------------------------------
+
+struct DeviceInfo {
+  std::string id;           ///< what ModelOptions::device takes: "cpu", "ref"
+  std::string description;  ///< e.g. the processor's name and the instruction set in use
+  std::uint64_t memory_total = 0;  ///< bytes; 0 where unknown
+  std::uint64_t memory_free = 0;
+};
+/// The devices of this machine, best first. `ref` is the executable specification: exact and slow.
+STRATA_API std::vector<DeviceInfo> devices();
+
+// --- models ----------------------------------------------------------------------------------------------------------
+
+enum class LogLevel { debug, info, warning, error };
+
+/// How keys and values of attention are kept. f32 is exact, f16 takes half the memory and bandwidth.
+enum class KvType { f16, f32 };
+
+/// Where weights lie on the CPU.
+enum class Pages {
+  automatic,  ///< huge when twice the weights' size is free, else mmap
+  huge,       ///< copied once to memory backed by huge pages: a third more bandwidth, a slower load
+  mmap,       ///< mapped from the file: loads at once, shared between processes
+};
+
+struct ModelOptions {
+  /// A device's id; "auto" takes the best. "a:N,b" runs the first N blocks on a and the rest on b.
+  std::string device = "auto";
+  int threads = 0;                ///< of the CPU backend; 0: one for each physical core allowed to the process
+  std::string isa;                ///< forces a lower instruction set of the CPU backend; "": the best
+  Pages pages = Pages::automatic;
+  KvType kv_type = KvType::f16;
+  int max_step = 512;             ///< most tokens evaluated in one step; longer prompts take several
+  /// Gets the share of the load that is done, 0..1; returning false cancels it (ErrorCode::cancelled).
+  std::function<bool(float)> progress;
+  /// Silent when empty. Called from the loading thread.
+  std::function<void(LogLevel, std::string_view)> log;
+};
+
+struct Message {
+  std::string role;  ///< "system", "user", "assistant"
+  std::string content;
+};
+
+/// A loaded model. Cheap to copy: copies share the weights, which live until the last copy and session are gone.
+class STRATA_API Model {
+ public:
+  /// Loads a GGUF file (for a split, its first file). Errors: io, bad_file, unsupported, out_of_memory, cancelled.
+  static Result<Model> load(const std::string& path, const ModelOptions& options = {});
+
+  const ModelSummary& summary() const;
+  /// The id of the device it runs on, as given or chosen.
+  const std::string& device() const;
+  /// Null when the file holds no usable tokenizer (`tokenizer_error` says why); ids still work.
+  const Tokenizer* tokenizer() const;
+  const Error* tokenizer_error() const;
+  /// The pages that the CPU's weights lie in: huge or mmap.
+  Pages pages() const;
+  /// Bytes of memory: weights that were copied or mapped, and activations.
+  std::uint64_t weight_bytes() const;
+  std::uint64_t activation_bytes() const;
+
+  /// Renders a conversation as the model's chat template asks. Recognises ChatML and Llama 3 templates; another one is
+  /// ErrorCode::unsupported. With `open_answer` the text ends where the assistant's answer begins.
+  Result<std::string> format_chat(std::span<const Message> messages, bool open_answer = true) const;
+
+  struct State;
+  explicit Model(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  const std::shared_ptr<State>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+// --- sampling --------------------------------------------------------------------------------------------------------
+
+/// Filters apply in the order of their fields. A filter at its default does nothing.
+struct SamplerOptions {
+  std::map<Token, float> logit_bias;  ///< added to logits; -infinity bans a token
+  int penalty_last = 64;              ///< how many last tokens the penalties look at; 0: none
+  float repetition_penalty = 1.0f;    ///< > 1 divides positive and multiplies negative logits of seen tokens
+  float frequency_penalty = 0.0f;     ///< subtracted once for each occurrence
+  float presence_penalty = 0.0f;      ///< subtracted once for each seen token
+  int top_k = 0;                      ///< keep the k best; 0: all
+  float typical_p = 1.0f;             ///< locally typical sampling (arXiv:2202.00666)
+  float top_p = 1.0f;                 ///< nucleus: smallest set of that probability (arXiv:1904.09751)
+  float min_p = 0.0f;                 ///< drop tokens below this share of the best one's probability (arXiv:2407.01082)
+  float temperature = 0.0f;           ///< 0: greedy, the first of equal logits
+  std::uint64_t seed = 0;             ///< the same seed gives the same tokens on every platform
+};
+
+/// Turns logits into a token. Deterministic given its options and the logits and tokens it has seen.
+class STRATA_API Sampler {
+ public:
+  explicit Sampler(SamplerOptions options = {});
+  ~Sampler();
+  Sampler(Sampler&&) noexcept;
+  Sampler& operator=(Sampler&&) noexcept;
+
+  /// Checks ranges, naming the option that is wrong.
+  static Result<void> check(const SamplerOptions& options);
+  /// The next token; logits [vocab]. Does not remember it.
+  Token sample(std::span<const float> logits);
+  /// Tells the penalties about a token of the text (prompt or answer).
+  void accept(Token token);
+  /// Forgets all tokens and restarts the random sequence.
+  void reset();
+  const SamplerOptions& options() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// --- sessions --------------------------------------------------------------------------------------------------------
+
+struct SessionOptions {
+  int context = 0;  ///< most tokens it can hold; 0: the model's context length, at most 4096
+  /// For models with recurrent states: a snapshot every so many tokens, so that `truncate` replays at most that many.
+  int snapshot_every = 256;
+  int max_snapshots = 8;  ///< the oldest but the newest are thinned out beyond this
+};
+
+enum class StopReason { length, end_of_generation, stop_string, callback, context_full };
+
+struct GenerateOptions {
+  int max_tokens = -1;        ///< -1: until the model ends or the context is full
+  bool ignore_eos = false;    ///< go on after end-of-generation tokens
+  bool special = false;       ///< write control tokens into the text
+  std::vector<std::string> stop;  ///< ends before the first of these strings appears in the text
+};
+
+struct Generated {
+  std::vector<Token> tokens;  ///< without the end-of-generation token
+  std::string text;
+  StopReason reason = StopReason::length;
+  int prompt_tokens = 0;      ///< of the prompt given
+  int prompt_evaluated = 0;   ///< of those, how many were not already in the session
+  double prompt_seconds = 0;  ///< until the prompt was evaluated
+  double first_token_seconds = 0;  ///< until the first token was sampled
+  double decode_seconds = 0;  ///< from the first token to the last
+};
+
+/// Gets each token and the text that has become complete with it (whole UTF-8; may be empty). Returning false stops.
+using OnToken = std::function<bool(Token, std::string_view)>;
+/// Gets the logits [vocab] of a position.
+using OnLogits = std::function<void(int position, std::span<const float> logits)>;
+
+/// One timeline: tokens and what the model remembers of them. After an error it is as it was before the call, save that
+/// tokens already evaluated stay.
+class STRATA_API Session {
+ public:
+  static Result<Session> create(const Model& model, const SessionOptions& options = {});
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  const Model& model() const;
+  std::span<const Token> tokens() const;
+  int context() const;
+  /// Bytes of memory that this session's cache, states and snapshots take now (shared pages counted in full).
+  std::uint64_t memory() const;
+
+  /// Appends tokens. Afterwards `logits` are those of the last. Errors: invalid_argument (an id out of range, named),
+  /// context_full, device. `on_logits` gets every position's logits, in order.
+  Result<void> evaluate(std::span<const Token> tokens, const OnLogits& on_logits = {});
+  /// Logits [vocab] after the last token; empty when unknown (a new or truncated session).
+  std::span<const float> logits() const;
+
+  /// Makes the timeline equal to `tokens`, evaluating only what follows the longest common prefix (at least the last
+  /// token, so that `logits` are known). Returns how many tokens were evaluated.
+  Result<int> sync(std::span<const Token> tokens);
+  /// Forgets all tokens from `length` on. Recurrent models go back to the nearest snapshot and replay up to `length`.
+  Result<void> truncate(int length);
+  /// A second timeline with the same past; pages are shared until one of them writes.
+  Result<Session> fork() const;
+
+  /// Syncs to `prompt`, then samples until something stops it. The sampler is told of the prompt and of every token.
+  Result<Generated> generate(std::span<const Token> prompt, Sampler& sampler, const GenerateOptions& options = {},
+                             const OnToken& on_token = {});
+
+  struct State;
+
+ private:
+  friend Result<void> STRATA_API evaluate(std::span<const struct Work> work);
+  explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Tokens to append to one session.
+struct Work {
+  Session* session;
+  std::span<const Token> tokens;
+  OnLogits on_logits;  ///< as in Session::evaluate; may be empty
+};
+/// Evaluates several sessions of one model together, sharing every read of a weight. Each result is bit-equal (on cpu)
+/// to evaluating that session alone. No session may appear twice.
+Result<void> STRATA_API evaluate(std::span<const Work> work);
+
+// --- proof -----------------------------------------------------------------------------------------------------------
+
+/// One operation of a device held against the reference.
+struct SelftestCase {
+  std::string op;       ///< e.g. "linear"
+  std::string format;   ///< weight format, or ""
+  std::string shape;
+  bool passed = false;
+  bool skipped = false;  ///< the device does not offer it; `message` says why
+  double nmse = 0;       ///< normalised mean squared error
+  double bound = 0;      ///< the operation's tolerance
+  double max_error = 0;
+  double microseconds = 0;
+  std::string message;
+};
+/// Runs every operation and weight format of a device against `ref`. `on_case` may return false to stop.
+STRATA_API Result<std::vector<SelftestCase>> selftest(const std::string& device, int threads, const std::string& isa,
+                                                      const std::function<bool(const SelftestCase&)>& on_case);
+
+}  // namespace strata
