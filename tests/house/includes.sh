@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Owns: the check that includes follow the directions of layers.txt, name files that exist, and form no circle between
+# folders. Knows the include roots (include, src, the repository), nothing of what the files do.
+# usage: includes.sh ROOT [TABLE]
+set -euo pipefail
+root=$1
+table=$(realpath "${2:-$(dirname "${BASH_SOURCE[0]}")/layers.txt}")
+cd "$root"
+
+folders=()
+for folder in include src kernels examples; do [ -d "$folder" ] && folders+=("$folder"); done
+files=$(find "${folders[@]}" -type f \( -name '*.h' -o -name '*.cpp' -o -name '*.cuh' -o -name '*.cu' -o -name '*.inl' \) |
+  LC_ALL=C sort)
+[ -n "$files" ] || { echo "includes: no source files below $root" >&2; exit 1; }
+
+# Lines "file line included-as included-path", the path from the repository's root, or "?" where there is none.
+resolve() {
+  local file line name base found
+  while IFS=: read -r file line name; do
+    name=${name#*\"}
+    name=${name%%\"*}
+    found='?'
+    for base in include src . "$(dirname "$file")"; do
+      if [ -f "$base/$name" ]; then found=$(realpath --relative-to=. "$base/$name"); break; fi
+    done
+    echo "$file $line $name $found"
+  done
+}
+includes=$(echo "$files" | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' | resolve || true)
+
+echo "$includes" | awk -v table="$table" '
+  function regex(pattern) {  # of a layer or of an allowed entry: matches the front of a path, by whole components
+    gsub(/\./, "\\.", pattern)
+    gsub(/\*/, "[^/]*", pattern)
+    return "^" pattern (pattern ~ /\/$/ ? "" : "(/|$)")
+  }
+  function layer_of(path,   i, best) {
+    best = 0
+    for (i = 1; i <= layers; i++)
+      if (path ~ pattern[i] && (!best || length(name[i]) > length(name[best]))) best = i
+    return best
+  }
+  function own_folder(path, i,   parts, count, all, j, out) {  # the layer with its stars filled in from the path
+    count = split(name[i], parts, "/")
+    if (parts[count] == "") count--
+    split(path, all, "/")
+    for (j = 1; j <= count; j++) out = out (j > 1 ? "/" : "") all[j]
+    return out
+  }
+  BEGIN {
+    while ((getline row < table) > 0) {
+      sub(/#.*/, "", row)
+      if (row !~ /:/) continue
+      split(row, side, ":")
+      gsub(/[ \t]/, "", side[1])
+      name[++layers] = side[1]
+      pattern[layers] = regex(side[1])
+      may[layers] = side[2]
+    }
+    if (!layers) { print "includes: no layers in " table; exit 1 }
+  }
+  NF == 4 {
+    from = layer_of($1)
+    if (!from) { print $1 ": belongs to no layer of layers.txt"; bad = 1; next }
+    if ($4 == "?") { print $1 ":" $2 ": \"" $3 "\" is no file below include, src or the root"; bad = 1; next }
+    to = layer_of($4)
+    same = from == to && own_folder($1, from) == own_folder($4, to)
+    if (same) next
+    ok = 0
+    count = split(may[from], allowed, " ")
+    for (i = 1; i <= count; i++) if ($4 ~ regex(allowed[i])) ok = 1
+    if (!ok) {
+      print $1 ":" $2 ": " own_folder($1, from) " may not include " $4 \
+            " (allowed:" (count ? may[from] : " its own folder only") ")"
+      bad = 1
+    }
+  }
+  END { exit bad }' >&2 || failed=1
+
+# A circle between folders: tsort orders the arrows "includer included" or names the circle.
+arrows=$(echo "$includes" | awk 'NF == 4 && $4 != "?" {
+  from = $1; to = $4; sub(/\/[^\/]*$/, "", from); sub(/\/[^\/]*$/, "", to); if (from != to) print from, to }' | sort -u)
+if ! order=$(echo "$arrows" | tsort 2>&1); then
+  echo "includes: folders include each other in a circle:" >&2
+  echo "$order" | grep '^tsort' >&2
+  failed=1
+fi
+
+[ -z "${failed-}" ] || exit 1
+echo "includes: $(echo "$includes" | grep -c . || true) includes of $(echo "$files" | wc -l) files follow the table"
