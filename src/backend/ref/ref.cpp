@@ -1,0 +1,256 @@
+// Owns: the reference device: the host's memory, one thread, nodes run in order through run_node. Fresh memory is
+// filled with NaNs, so that reading what was never written shows. Knows no maths.
+#include "backend/ref/ref.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+#include "backend/ref/ops.h"
+#include "base/platform.h"
+#include "base/text.h"
+#include "kernels/formats/list.h"
+
+namespace strata::backend {
+
+namespace {
+
+constexpr std::byte kPoison{0xff};  // a NaN in float32 and float16 alike
+
+/// Grows `memory` to `count` elements of `fill`; standard containers throw where this reports.
+template <class T>
+Result<void> grow(std::vector<T>& memory, std::size_t count, const T& fill, const char* what) {
+  try {
+    if (memory.size() < count) memory.resize(count, fill);
+    return {};
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {
+  }
+  return fail(ErrorCode::out_of_memory, "ref: no memory for ", what, " (", count, " x ", sizeof(T), " bytes or more)");
+}
+
+class RefWeight final : public Weight, public ref::WeightRows {
+ public:
+  explicit RefWeight(std::size_t row_bytes) : row_bytes_(row_bytes) {}
+
+  Result<void> fill(const std::string& name, const WeightSource& source, std::uint64_t bytes) {
+    if (source.mapped.size() >= bytes) {
+      data_ = source.mapped.data();
+      owner_ = source.owner;
+      return {};
+    }
+    if (!source.read) return fail(ErrorCode::invalid_argument, name, ": its source has neither a mapping nor a reader");
+    if (auto ok = grow(copy_, bytes, std::byte{0}, name.c_str()); !ok) return ok;
+    data_ = copy_.data();
+    return source.read(0, copy_);
+  }
+
+  std::uint64_t bytes() const override { return copy_.size(); }
+  const std::byte* row(std::uint64_t i) const override { return data_ + i * row_bytes_; }
+
+ private:
+  std::size_t row_bytes_;
+  const std::byte* data_ = nullptr;
+  std::vector<std::byte> copy_;
+  std::shared_ptr<const void> owner_;
+};
+
+// A page: for each attention layer K [kv_heads][page_tokens][k_dim], then V [kv_heads][page_tokens][v_dim].
+class RefState final : public StateStore, public ref::StateAccess {
+ public:
+  explicit RefState(const StateLayout& layout) : layout_(layout) {
+    for (const graph::KvLayer& l : layout.kv) {
+      k_at_.push_back(page_bytes_);
+      page_bytes_ += heads_bytes(l, l.k_dim);
+      v_at_.push_back(page_bytes_);
+      page_bytes_ += heads_bytes(l, l.v_dim);
+    }
+    for (const graph::RecurrentState& s : layout.recurrent) {
+      slot_at_.push_back(slot_floats_);
+      slot_floats_ += s.floats;
+    }
+  }
+
+  Result<void> reserve(int pages, int slots) override {
+    for (int i = this->pages(); i < pages; i++) {
+      std::vector<std::byte> page;
+      if (auto ok = grow(page, page_bytes_, kPoison, "a page"); !ok) return ok;
+      if (auto ok = grow(pages_, pages_.size() + 1, page, "a page"); !ok) return ok;
+    }
+    for (int i = this->slots(); i < slots; i++) {
+      std::vector<float> slot;
+      if (auto ok = grow(slot, slot_floats_, 0.0f, "a slot"); !ok) return ok;
+      if (!slot.empty()) std::memset(slot.data(), static_cast<int>(kPoison), slot.size() * sizeof(float));
+      if (auto ok = grow(slots_, slots_.size() + 1, slot, "a slot"); !ok) return ok;
+    }
+    return {};
+  }
+  Result<void> copy_page(int from, int to) override {
+    if (!inside(from, pages()) || !inside(to, pages()))
+      return fail(ErrorCode::invalid_argument, "copy_page: ", from, " to ", to, " of ", pages(), " pages");
+    if (from != to) pages_[static_cast<std::size_t>(to)] = pages_[static_cast<std::size_t>(from)];
+    return {};
+  }
+  Result<void> copy_slot(int from, int to) override {
+    if (!inside(from, slots()) || !inside(to, slots()))
+      return fail(ErrorCode::invalid_argument, "copy_slot: ", from, " to ", to, " of ", slots(), " slots");
+    if (from != to) slots_[static_cast<std::size_t>(to)] = slots_[static_cast<std::size_t>(from)];
+    return {};
+  }
+  Result<void> clear_slot(int slot) override {
+    if (!inside(slot, slots())) return fail(ErrorCode::invalid_argument, "clear_slot: ", slot, " of ", slots(), " slots");
+    std::ranges::fill(slots_[static_cast<std::size_t>(slot)], 0.0f);
+    return {};
+  }
+  std::uint64_t bytes() const override {
+    return pages_.size() * page_bytes_ + slots_.size() * slot_floats_ * sizeof(float);
+  }
+
+  std::byte* k_row(int kv, int page, int head, int position) override {
+    return cache_row(k_at_, kv, page, head, position, layer(kv).k_dim);
+  }
+  std::byte* v_row(int kv, int page, int head, int position) override {
+    return cache_row(v_at_, kv, page, head, position, layer(kv).v_dim);
+  }
+  float* recurrent(int state, int slot) override {
+    return slots_[static_cast<std::size_t>(slot)].data() + slot_at_[static_cast<std::size_t>(state)];
+  }
+  KvType kv_type() const override { return layout_.type; }
+  int page_tokens() const override { return layout_.page_tokens; }
+
+  const StateLayout& layout() const { return layout_; }
+  int pages() const { return static_cast<int>(pages_.size()); }
+  int slots() const { return static_cast<int>(slots_.size()); }
+
+ private:
+  static bool inside(int i, int end) { return i >= 0 && i < end; }
+  const graph::KvLayer& layer(int kv) const { return layout_.kv[static_cast<std::size_t>(kv)]; }
+  std::size_t heads_bytes(const graph::KvLayer& l, int dim) const {
+    return static_cast<std::size_t>(l.kv_heads) * static_cast<std::size_t>(layout_.page_tokens) *
+           row_bytes(ref::cache_type(layout_.type), static_cast<std::size_t>(dim));
+  }
+  std::byte* cache_row(const std::vector<std::size_t>& base, int kv, int page, int head, int position, int dim) {
+    const auto row = static_cast<std::size_t>(head) * static_cast<std::size_t>(layout_.page_tokens) + static_cast<std::size_t>(position);
+    return pages_[static_cast<std::size_t>(page)].data() + base[static_cast<std::size_t>(kv)] +
+           row * row_bytes(ref::cache_type(layout_.type), static_cast<std::size_t>(dim));
+  }
+
+  StateLayout layout_;
+  std::vector<std::size_t> k_at_, v_at_, slot_at_;  ///< by layer: bytes into a page, floats into a slot
+  std::size_t page_bytes_ = 0, slot_floats_ = 0;
+  std::vector<std::vector<std::byte>> pages_;
+  std::vector<std::vector<float>> slots_;
+};
+
+class RefProgram final : public Program {
+ public:
+  RefProgram(const graph::Graph& graph, const graph::Stage& stage, const graph::Capacity& capacity)
+      : graph_(graph), stage_(stage), capacity_(capacity), arena_(graph::plan_arena(graph, stage, capacity)) {}
+
+  Result<void> prepare(std::span<const Weight* const> weights) {
+    weights_.assign(graph_.weights.size(), nullptr);
+    for (int id : stage_.nodes)
+      for (int w : node(id).weight) {
+        if (w < 0) continue;
+        const auto i = static_cast<std::size_t>(w);
+        weights_[i] = i < weights.size() ? dynamic_cast<const RefWeight*>(weights[i]) : nullptr;
+        if (!weights_[i]) return fail(ErrorCode::invalid_argument, graph_.weights[i].name, ": not loaded on this device");
+      }
+    return grow(memory_, arena_.bytes, kPoison, "activations");
+  }
+
+  Result<void> write(int tensor, std::span<const float> values) override {
+    if (auto ok = check_transfer(stage_.imports, tensor, values.size()); !ok) return ok;
+    if (!values.empty()) std::memcpy(at(tensor), values.data(), values.size_bytes());
+    return {};
+  }
+
+  Result<void> run(const Step& step, StateStore& store) override {
+    auto* state = dynamic_cast<RefState*>(&store);
+    if (!state) return fail(ErrorCode::invalid_argument, "ref: the state belongs to another device");
+    if (auto ok = ref::check_step(step, capacity_, state->layout(), state->pages(), state->slots()); !ok) return ok;
+    try {
+      for (int id : stage_.nodes) {
+        ref::OpCall call{graph_, node(id), step};
+        for (std::size_t i = 0; i < call.in.size(); i++)
+          if (call.node.in[i] >= 0) call.in[i] = at(call.node.in[i]);
+        for (std::size_t i = 0; i < call.out.size(); i++)
+          if (call.node.out[i] >= 0) call.out[i] = at(call.node.out[i]);
+        for (std::size_t i = 0; i < call.weight.size(); i++)
+          if (call.node.weight[i] >= 0) call.weight[i] = weights_[static_cast<std::size_t>(call.node.weight[i])];
+        call.state = state;
+        if (auto ok = ref::run_node(call); !ok) return ok;
+      }
+    } catch (const std::bad_alloc&) {
+      return fail(ErrorCode::out_of_memory, "ref: no memory for the scratch of a step of ", step.tokens.size(), " tokens");
+    }
+    return {};
+  }
+
+  Result<void> read(int tensor, std::span<float> values) override {
+    if (auto ok = check_transfer(stage_.exports, tensor, values.size()); !ok) return ok;
+    if (!values.empty()) std::memcpy(values.data(), at(tensor), values.size_bytes());
+    return {};
+  }
+
+  std::uint64_t bytes() const override { return memory_.size(); }
+
+ private:
+  const graph::Node& node(int id) const { return graph_.nodes[static_cast<std::size_t>(id)]; }
+  std::byte* at(int tensor) { return memory_.data() + arena_.offset[static_cast<std::size_t>(tensor)]; }
+  Result<void> check_transfer(const std::vector<int>& allowed, int tensor, std::size_t count) const {
+    if (tensor < 0 || static_cast<std::size_t>(tensor) >= graph_.tensors.size() ||
+        std::ranges::find(allowed, graph_.tensors[static_cast<std::size_t>(tensor)].storage) == allowed.end())
+      return fail(ErrorCode::invalid_argument, "ref: tensor ", tensor, " does not cross the border of this program");
+    const graph::TensorInfo& info = graph_.tensors[static_cast<std::size_t>(tensor)];
+    if (count % info.width() != 0 || count / info.width() > capacity_.rows(info.rows))
+      return fail(ErrorCode::invalid_argument, "ref: ", count, " floats are no rows of tensor ", tensor, " (at most ",
+                  capacity_.rows(info.rows), " of ", info.width(), ")");
+    return {};
+  }
+
+  const graph::Graph& graph_;
+  graph::Stage stage_;
+  graph::Capacity capacity_;
+  graph::Arena arena_;
+  std::vector<std::byte> memory_;
+  std::vector<const RefWeight*> weights_;  ///< by weight id
+};
+
+class RefDevice final : public Device {
+ public:
+  DeviceInfo info() const override { return describe_ref(); }
+  Result<void> supports(const graph::Graph& graph, const graph::Node& node) const override {
+    return ref::check_node(graph, node);
+  }
+  Result<std::unique_ptr<Weight>> load(const graph::WeightInfo& info, const WeightSource& source) override {
+    auto size = ref::weight_size(info);
+    if (!size) return size.error();
+    if (source.bytes < size->bytes())
+      return fail(ErrorCode::bad_file, info.name, ": ", source.bytes, " bytes where its shape needs ", size->bytes());
+    auto weight = std::make_unique<RefWeight>(size->row_bytes);
+    if (auto ok = weight->fill(info.name, source, size->bytes()); !ok) return ok.error();
+    return std::unique_ptr<Weight>(std::move(weight));
+  }
+  Result<std::unique_ptr<StateStore>> make_state(const StateLayout& layout) override {
+    if (layout.page_tokens < 1) return fail(ErrorCode::invalid_argument, "ref: pages of ", layout.page_tokens, " tokens");
+    return std::unique_ptr<StateStore>(std::make_unique<RefState>(layout));
+  }
+  Result<std::unique_ptr<Program>> compile(const graph::Graph& graph, const graph::Stage& stage,
+                                           std::span<const Weight* const> weights, const graph::Capacity& capacity) override {
+    auto program = std::make_unique<RefProgram>(graph, stage, capacity);
+    if (auto ok = program->prepare(weights); !ok) return ok.error();
+    return std::unique_ptr<Program>(std::move(program));
+  }
+};
+
+}  // namespace
+
+DeviceInfo describe_ref() {
+  return {"ref", "reference: one thread, double precision", platform::total_memory(), platform::available_memory()};
+}
+
+Result<std::unique_ptr<Device>> open_ref() { return std::unique_ptr<Device>(std::make_unique<RefDevice>()); }
+
+}  // namespace strata::backend
