@@ -22,7 +22,9 @@ class InputFile {
   /// Fills `out` from byte `offset` on; an error when the file ends before that (it may have been truncated meanwhile).
   virtual Result<void> read(std::uint64_t offset, std::span<std::byte> out) const = 0;
   /// The whole file, read-only and lazily paged in; an error where the system or the file system cannot map.
-  /// The mapping lives as long as this object. An empty file maps to an empty span.
+  /// The mapping lives as long as this object. An empty file maps to an empty span. Where another process cuts the file
+  /// short afterwards, touching the lost pages kills this one (SIGBUS on Linux): replace model files, do not overwrite
+  /// them. `read` reports the same as an error.
   virtual Result<std::span<const std::byte>> map() = 0;
 };
 

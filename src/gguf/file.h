@@ -25,7 +25,8 @@ enum class ValueType : std::uint32_t {
 const char* name(ValueType type);
 
 /// One metadata value, a view into its File. Conversions accept every type that holds the wanted value exactly
-/// (writers differ in the width and sign of integers) and return nothing when the value does not fit.
+/// (writers differ in the width and sign of integers) and return nothing when the value does not fit. Integers come
+/// from integers alone, truth values from booleans and from the integers 0 and 1.
 class Value {
  public:
   ValueType type() const { return type_; }
@@ -99,7 +100,6 @@ class File {
   Result<void> read(const Tensor& tensor, std::uint64_t offset, std::span<std::byte> out) const;
 
  private:
-  friend class Reader;
   struct State;
   explicit File(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

@@ -36,6 +36,8 @@ struct WriteTensor {
 };
 
 /// Collects metadata and tensors, then writes them in order. The file appears under its name only when complete.
+/// `general.alignment` and the `split.*` keys are the writer's: what `set` gives for them is replaced or left out, so that
+/// the metadata of any opened file can be passed on.
 class Writer {
  public:
   void set(std::string key, WriteValue value);  ///< replaces a value of the same key, keeping its place
