@@ -28,7 +28,8 @@ resolve() {
 }
 includes=$(echo "$files" | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' | resolve || true)
 
-echo "$includes" | awk -v table="$table" '
+# Prints the arrows between layers, "includer included", and complains of those that the table does not allow.
+arrows=$(echo "$includes" | awk -v table="$table" '
   function regex(pattern) {  # of a layer or of an allowed entry: matches the front of a path, by whole components
     gsub(/\./, "\\.", pattern)
     gsub(/\*/, "[^/]*", pattern)
@@ -40,13 +41,14 @@ echo "$includes" | awk -v table="$table" '
       if (path ~ pattern[i] && (!best || length(name[i]) > length(name[best]))) best = i
     return best
   }
-  function own_folder(path, i,   parts, count, all, j, out) {  # the layer with its stars filled in from the path
-    count = split(name[i], parts, "/")
+  function folder_of(path, layer,   parts, count, all, i, out) {  # the layer, its stars filled in from the path
+    count = split(name[layer], parts, "/")
     if (parts[count] == "") count--
     split(path, all, "/")
-    for (j = 1; j <= count; j++) out = out (j > 1 ? "/" : "") all[j]
+    for (i = 1; i <= count; i++) out = out (i > 1 ? "/" : "") all[i]
     return out
   }
+  function complain(text) { print text > "/dev/stderr"; bad = 1 }
   BEGIN {
     while ((getline row < table) > 0) {
       sub(/#.*/, "", row)
@@ -57,29 +59,23 @@ echo "$includes" | awk -v table="$table" '
       pattern[layers] = regex(side[1])
       may[layers] = side[2]
     }
-    if (!layers) { print "includes: no layers in " table; exit 1 }
+    if (!layers) complain("includes: no layers in " table)
   }
   NF == 4 {
-    from = layer_of($1)
-    if (!from) { print $1 ": belongs to no layer of layers.txt"; bad = 1; next }
-    if ($4 == "?") { print $1 ":" $2 ": \"" $3 "\" is no file below include, src or the root"; bad = 1; next }
-    to = layer_of($4)
-    same = from == to && own_folder($1, from) == own_folder($4, to)
-    if (same) next
-    ok = 0
-    count = split(may[from], allowed, " ")
-    for (i = 1; i <= count; i++) if ($4 ~ regex(allowed[i])) ok = 1
-    if (!ok) {
-      print $1 ":" $2 ": " own_folder($1, from) " may not include " $4 \
-            " (allowed:" (count ? may[from] : " its own folder only") ")"
-      bad = 1
-    }
+    layer = layer_of($1)
+    if (!layer) { complain($1 ": belongs to no layer of layers.txt"); next }
+    if ($4 == "?") { complain($1 ":" $2 ": \"" $3 "\" is no file below include, src or the root"); next }
+    from = folder_of($1, layer)
+    to = layer_of($4) ? folder_of($4, layer_of($4)) : $4
+    if (from == to) next
+    print from, to
+    count = split(may[layer], allowed, " ")
+    for (i = 1; i <= count; i++) if ($4 ~ regex(allowed[i])) next
+    complain($1 ":" $2 ": " from " may not include " $4 " (allowed:" (count ? may[layer] : " its own folder only") ")")
   }
-  END { exit bad }' >&2 || failed=1
+  END { exit bad }') || failed=1
 
-# A circle between folders: tsort orders the arrows "includer included" or names the circle.
-arrows=$(echo "$includes" | awk 'NF == 4 && $4 != "?" {
-  from = $1; to = $4; sub(/\/[^\/]*$/, "", from); sub(/\/[^\/]*$/, "", to); if (from != to) print from, to }' | sort -u)
+# tsort orders the arrows or names a circle.
 if ! order=$(echo "$arrows" | tsort 2>&1); then
   echo "includes: folders include each other in a circle:" >&2
   echo "$order" | grep '^tsort' >&2
