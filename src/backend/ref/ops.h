@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "backend/backend.h"
@@ -27,7 +26,7 @@ class StateAccess {
   /// The key (k_dim elements) or value (v_dim elements) of one head at a position within a page, in `kv_type()`.
   virtual std::byte* k_row(int kv, int page, int head, int position) = 0;
   virtual std::byte* v_row(int kv, int page, int head, int position) = 0;
-  /// All floats of one recurrent state of a slot; valid until the next call with another state or slot.
+  /// All floats of one recurrent state of a slot.
   virtual float* recurrent(int state, int slot) = 0;
   virtual KvType kv_type() const = 0;
   virtual int page_tokens() const = 0;
@@ -42,21 +41,35 @@ struct OpCall {
   std::array<void*, 2> out = {};
   std::array<const WeightRows*, 2> weight = {};  ///< null where the node has none
   StateAccess* state = nullptr;
+
+  const graph::TensorInfo& input(int i) const { return graph.tensors[node.in[i]]; }
+  const graph::TensorInfo& output(int i) const { return graph.tensors[node.out[i]]; }
+  const graph::WeightInfo& weight_info(int i) const { return graph.weights[node.weight[i]]; }
+  std::size_t rows() const { return step.rows(output(0).rows); }
+  /// Rows of an input or output; `x` and `put` are their elements.
+  const float* in_row(int i, std::size_t row) const {
+    return static_cast<const float*>(in[i]) + row * input(i).width();
+  }
+  float* out_row(int i, std::size_t row) const { return static_cast<float*>(out[i]) + row * output(i).width(); }
+  double x(int i, std::size_t row, std::size_t element) const { return in_row(i, row)[element]; }
+  void put(int i, std::size_t row, std::size_t element, double value) const {
+    out_row(i, row)[element] = static_cast<float>(value);
+  }
 };
 
 /// Whether the node can be computed: its weights have decoders and whole blocks. The error names the weight.
 Result<void> check_node(const graph::Graph& graph, const graph::Node& node);
 
-/// Whether a step is consistent and within what was reserved; sizes in an OpCall rely on it.
-Result<void> check_step(const Step& step, const graph::Capacity& capacity, const StateLayout& layout, int pages, int slots);
+/// Whether a step is consistent and within what was reserved; `run_node` relies on it.
+Result<void> check_step(const Step& step, const graph::Capacity& capacity, const StateLayout& layout, int pages,
+                        int slots);
 
 /// Computes the node. An error when ids (tokens, experts) are out of range.
 Result<void> run_node(const OpCall& call);
 
-/// Bytes of a weight's row and of all of it; an error when its shape overflows, or cuts a block.
+/// Size of a weight; an error when its shape is empty, overflows or cuts a block.
 struct WeightSize {
-  std::uint64_t row_bytes = 0;
-  std::uint64_t rows = 0;
+  std::uint64_t row_bytes, rows;
   std::uint64_t bytes() const { return row_bytes * rows; }
 };
 Result<WeightSize> weight_size(const graph::WeightInfo& weight);
@@ -64,27 +77,20 @@ Result<WeightSize> weight_size(const graph::WeightInfo& weight);
 /// How rows of the cache are encoded, as a tensor type.
 inline TensorType cache_type(KvType type) { return type == KvType::f16 ? TensorType::f16 : TensorType::f32; }
 
-// --- shared by the files that implement operations ------------------------------------------------------------------
+// --- shared by the files that implement operations -------------------------------------------------------------------
 
 /// Sum of a[i] * b[i].
 double dot(const double* a, const float* b, std::size_t n);
-/// Row i of a weight as n numbers.
-void decode_row(const OpCall& call, int which, std::uint64_t i, std::vector<float>& out);
+/// Row i of a weight of the node.
+std::vector<double> decode_row(const OpCall& call, int weight, std::uint64_t i);
 double silu(double x);
+double logistic(double x);
 
 Result<void> attention(const OpCall& call);
 Result<void> short_conv(const OpCall& call);
 Result<void> delta_net(const OpCall& call);
 Result<void> route(const OpCall& call);
 Result<void> expert_linear(const OpCall& call);
-
-inline const graph::TensorInfo& input(const OpCall& c, int i) { return c.graph.tensors[static_cast<std::size_t>(c.node.in[static_cast<std::size_t>(i)])]; }
-inline const graph::TensorInfo& output(const OpCall& c, int i) { return c.graph.tensors[static_cast<std::size_t>(c.node.out[static_cast<std::size_t>(i)])]; }
-inline const float* in_row(const OpCall& c, int i, std::size_t row) {
-  return static_cast<const float*>(c.in[static_cast<std::size_t>(i)]) + row * input(c, i).width();
-}
-inline float* out_row(const OpCall& c, int i, std::size_t row) {
-  return static_cast<float*>(c.out[static_cast<std::size_t>(i)]) + row * output(c, i).width();
-}
+Result<void> combine(const OpCall& call);
 
 }  // namespace strata::backend::ref

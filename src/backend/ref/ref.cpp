@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
+#include <limits>
 #include <new>
-#include <stdexcept>
 
 #include "backend/ref/ops.h"
 #include "base/platform.h"
 #include "base/text.h"
-#include "kernels/formats/list.h"
 
 namespace strata::backend {
 
@@ -24,16 +24,13 @@ Result<void> grow(std::vector<T>& memory, std::size_t count, const T& fill, cons
   try {
     if (memory.size() < count) memory.resize(count, fill);
     return {};
-  } catch (const std::bad_alloc&) {
-  } catch (const std::length_error&) {
-  }
+  } catch (const std::exception&) {}  // bad_alloc or length_error
   return fail(ErrorCode::out_of_memory, "ref: no memory for ", what, " (", count, " x ", sizeof(T), " bytes or more)");
 }
 
 class RefWeight final : public Weight, public ref::WeightRows {
  public:
   explicit RefWeight(std::size_t row_bytes) : row_bytes_(row_bytes) {}
-
   Result<void> fill(const std::string& name, const WeightSource& source, std::uint64_t bytes) {
     if (source.mapped.size() >= bytes) {
       data_ = source.mapped.data();
@@ -80,8 +77,7 @@ class RefState final : public StateStore, public ref::StateAccess {
     }
     for (int i = this->slots(); i < slots; i++) {
       std::vector<float> slot;
-      if (auto ok = grow(slot, slot_floats_, 0.0f, "a slot"); !ok) return ok;
-      if (!slot.empty()) std::memset(slot.data(), static_cast<int>(kPoison), slot.size() * sizeof(float));
+      if (auto ok = grow(slot, slot_floats_, std::numeric_limits<float>::quiet_NaN(), "a slot"); !ok) return ok;
       if (auto ok = grow(slots_, slots_.size() + 1, slot, "a slot"); !ok) return ok;
     }
     return {};
@@ -89,18 +85,19 @@ class RefState final : public StateStore, public ref::StateAccess {
   Result<void> copy_page(int from, int to) override {
     if (!inside(from, pages()) || !inside(to, pages()))
       return fail(ErrorCode::invalid_argument, "copy_page: ", from, " to ", to, " of ", pages(), " pages");
-    if (from != to) pages_[static_cast<std::size_t>(to)] = pages_[static_cast<std::size_t>(from)];
+    if (from != to) pages_[to] = pages_[from];
     return {};
   }
   Result<void> copy_slot(int from, int to) override {
     if (!inside(from, slots()) || !inside(to, slots()))
       return fail(ErrorCode::invalid_argument, "copy_slot: ", from, " to ", to, " of ", slots(), " slots");
-    if (from != to) slots_[static_cast<std::size_t>(to)] = slots_[static_cast<std::size_t>(from)];
+    if (from != to) slots_[to] = slots_[from];
     return {};
   }
   Result<void> clear_slot(int slot) override {
-    if (!inside(slot, slots())) return fail(ErrorCode::invalid_argument, "clear_slot: ", slot, " of ", slots(), " slots");
-    std::ranges::fill(slots_[static_cast<std::size_t>(slot)], 0.0f);
+    if (!inside(slot, slots()))
+      return fail(ErrorCode::invalid_argument, "clear_slot: ", slot, " of ", slots(), " slots");
+    std::ranges::fill(slots_[slot], 0.0f);
     return {};
   }
   std::uint64_t bytes() const override {
@@ -113,9 +110,7 @@ class RefState final : public StateStore, public ref::StateAccess {
   std::byte* v_row(int kv, int page, int head, int position) override {
     return cache_row(v_at_, kv, page, head, position, layer(kv).v_dim);
   }
-  float* recurrent(int state, int slot) override {
-    return slots_[static_cast<std::size_t>(slot)].data() + slot_at_[static_cast<std::size_t>(state)];
-  }
+  float* recurrent(int state, int slot) override { return slots_[slot].data() + slot_at_[state]; }
   KvType kv_type() const override { return layout_.type; }
   int page_tokens() const override { return layout_.page_tokens; }
 
@@ -125,15 +120,13 @@ class RefState final : public StateStore, public ref::StateAccess {
 
  private:
   static bool inside(int i, int end) { return i >= 0 && i < end; }
-  const graph::KvLayer& layer(int kv) const { return layout_.kv[static_cast<std::size_t>(kv)]; }
+  const graph::KvLayer& layer(int kv) const { return layout_.kv[kv]; }
   std::size_t heads_bytes(const graph::KvLayer& l, int dim) const {
-    return static_cast<std::size_t>(l.kv_heads) * static_cast<std::size_t>(layout_.page_tokens) *
-           row_bytes(ref::cache_type(layout_.type), static_cast<std::size_t>(dim));
+    return row_bytes(ref::cache_type(layout_.type), dim) * l.kv_heads * layout_.page_tokens;
   }
   std::byte* cache_row(const std::vector<std::size_t>& base, int kv, int page, int head, int position, int dim) {
-    const auto row = static_cast<std::size_t>(head) * static_cast<std::size_t>(layout_.page_tokens) + static_cast<std::size_t>(position);
-    return pages_[static_cast<std::size_t>(page)].data() + base[static_cast<std::size_t>(kv)] +
-           row * row_bytes(ref::cache_type(layout_.type), static_cast<std::size_t>(dim));
+    const std::size_t row = head * layout_.page_tokens + position;
+    return pages_[page].data() + base[kv] + row * row_bytes(ref::cache_type(layout_.type), dim);
   }
 
   StateLayout layout_;
@@ -153,9 +146,10 @@ class RefProgram final : public Program {
     for (int id : stage_.nodes)
       for (int w : node(id).weight) {
         if (w < 0) continue;
-        const auto i = static_cast<std::size_t>(w);
+        const std::size_t i = w;
         weights_[i] = i < weights.size() ? dynamic_cast<const RefWeight*>(weights[i]) : nullptr;
-        if (!weights_[i]) return fail(ErrorCode::invalid_argument, graph_.weights[i].name, ": not loaded on this device");
+        if (!weights_[i])
+          return fail(ErrorCode::invalid_argument, graph_.weights[i].name, ": not loaded on this device");
       }
     return grow(memory_, arena_.bytes, kPoison, "activations");
   }
@@ -178,12 +172,13 @@ class RefProgram final : public Program {
         for (std::size_t i = 0; i < call.out.size(); i++)
           if (call.node.out[i] >= 0) call.out[i] = at(call.node.out[i]);
         for (std::size_t i = 0; i < call.weight.size(); i++)
-          if (call.node.weight[i] >= 0) call.weight[i] = weights_[static_cast<std::size_t>(call.node.weight[i])];
+          if (call.node.weight[i] >= 0) call.weight[i] = weights_[call.node.weight[i]];
         call.state = state;
         if (auto ok = ref::run_node(call); !ok) return ok;
       }
     } catch (const std::bad_alloc&) {
-      return fail(ErrorCode::out_of_memory, "ref: no memory for the scratch of a step of ", step.tokens.size(), " tokens");
+      return fail(ErrorCode::out_of_memory, "ref: no memory for the scratch of a step of ", step.tokens.size(),
+                  " tokens");
     }
     return {};
   }
@@ -197,13 +192,13 @@ class RefProgram final : public Program {
   std::uint64_t bytes() const override { return memory_.size(); }
 
  private:
-  const graph::Node& node(int id) const { return graph_.nodes[static_cast<std::size_t>(id)]; }
-  std::byte* at(int tensor) { return memory_.data() + arena_.offset[static_cast<std::size_t>(tensor)]; }
+  const graph::Node& node(int id) const { return graph_.nodes[id]; }
+  std::byte* at(int tensor) { return memory_.data() + arena_.offset[tensor]; }
   Result<void> check_transfer(const std::vector<int>& allowed, int tensor, std::size_t count) const {
     if (tensor < 0 || static_cast<std::size_t>(tensor) >= graph_.tensors.size() ||
-        std::ranges::find(allowed, graph_.tensors[static_cast<std::size_t>(tensor)].storage) == allowed.end())
+        std::ranges::find(allowed, graph_.tensors[tensor].storage) == allowed.end())
       return fail(ErrorCode::invalid_argument, "ref: tensor ", tensor, " does not cross the border of this program");
-    const graph::TensorInfo& info = graph_.tensors[static_cast<std::size_t>(tensor)];
+    const graph::TensorInfo& info = graph_.tensors[tensor];
     if (count % info.width() != 0 || count / info.width() > capacity_.rows(info.rows))
       return fail(ErrorCode::invalid_argument, "ref: ", count, " floats are no rows of tensor ", tensor, " (at most ",
                   capacity_.rows(info.rows), " of ", info.width(), ")");
@@ -221,6 +216,7 @@ class RefProgram final : public Program {
 class RefDevice final : public Device {
  public:
   DeviceInfo info() const override { return describe_ref(); }
+  bool borrows_weights() const override { return true; }
   Result<void> supports(const graph::Graph& graph, const graph::Node& node) const override {
     return ref::check_node(graph, node);
   }
@@ -234,11 +230,13 @@ class RefDevice final : public Device {
     return std::unique_ptr<Weight>(std::move(weight));
   }
   Result<std::unique_ptr<StateStore>> make_state(const StateLayout& layout) override {
-    if (layout.page_tokens < 1) return fail(ErrorCode::invalid_argument, "ref: pages of ", layout.page_tokens, " tokens");
+    if (layout.page_tokens < 1)
+      return fail(ErrorCode::invalid_argument, "ref: pages of ", layout.page_tokens, " tokens");
     return std::unique_ptr<StateStore>(std::make_unique<RefState>(layout));
   }
   Result<std::unique_ptr<Program>> compile(const graph::Graph& graph, const graph::Stage& stage,
-                                           std::span<const Weight* const> weights, const graph::Capacity& capacity) override {
+                                           std::span<const Weight* const> weights,
+                                           const graph::Capacity& capacity) override {
     auto program = std::make_unique<RefProgram>(graph, stage, capacity);
     if (auto ok = program->prepare(weights); !ok) return ok.error();
     return std::unique_ptr<Program>(std::move(program));
