@@ -35,10 +35,9 @@ forbid "the library prints, ends the process or reads the environment; return a 
     code ~ /(^|[^A-Za-z0-9_.>])((secure_)?getenv|setenv|putenv)[ \t]*\(/ ||
     code ~ /std::(cout|cerr|clog)[^A-Za-z0-9_]|#[ \t]*include[ \t]*<iostream>/ { print FILENAME ":" FNR ": " $0 }')
 
-# (The file of an architecture begins with its name and paper instead.)
 forbid "the first line says what a file owns and what it knows ('// Owns: ... Knows ...'):" < <(
   of "^(include|src|kernels|examples|bench|tests)/.*$source_ending" | each awk '
-    FNR == 1 && !/^\/\/ Owns: / && !(FILENAME ~ /^src\/models\/.*\.cpp$/ && /^\/\/ [A-Z]/) { print FILENAME ": " $0 }')
+    FNR == 1 && !/^\/\/ Owns: / { print FILENAME ": " $0 }')
 
 forbid "files over 600 lines (tests: 1000); split by concern:" < <(
   of "^(include|src|kernels|examples|bench)/.*$source_ending" | each awk 'FNR == 601 { print FILENAME }'
