@@ -1,4 +1,4 @@
-// Owns: the one list of formats with a decoder. A row here gives a format its dispatch, its tests and its benchmarks.
+// Owns: the run-time view of the formats with a decoder, made from the type list in all.h.
 // Knows only the formats' own folders.
 #pragma once
 

@@ -1,0 +1,10 @@
+// Owns: the weight formats' part of the scalar table.
+#include "kernels/cpu/isa/scalar/vocabulary.h"
+#include "kernels/cpu/isa/tables.h"
+#include "kernels/formats/all_simd.h"
+
+namespace strata::kernels {
+
+std::span<const FormatKernels> scalar_formats() { return FormatTable<Scalar, formats::AllFormats>::rows; }
+
+}  // namespace strata::kernels

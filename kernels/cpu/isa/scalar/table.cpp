@@ -1,0 +1,21 @@
+// Owns: the scalar table.
+#include "kernels/cpu/isa/scalar/vocabulary.h"
+#include "kernels/cpu/isa/tables.h"
+#include "kernels/cpu/skeleton/lane.h"
+#include "kernels/cpu/skeleton/table.h"
+
+namespace strata::kernels {
+namespace {
+
+struct ScalarTable : Scalar {
+  using Batch = Lane<Scalar>;
+};
+
+}  // namespace
+
+const IsaKernels& scalar_table() {
+  static const IsaKernels table = make_table<ScalarTable>(always, scalar_formats());
+  return table;
+}
+
+}  // namespace strata::kernels

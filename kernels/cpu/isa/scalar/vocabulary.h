@@ -1,0 +1,187 @@
+// Owns: the vocabulary of the skeletons in plain C++, four float lanes wide. Runs on every processor; the other
+// vocabularies mean the same. There is no fused multiply-add here: a baseline processor would emulate it slowly.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/formats/half.h"
+
+namespace strata::kernels {
+namespace {
+
+struct Scalar {
+  static constexpr const char* name = "scalar";
+
+  // Floats.
+  static constexpr int lanes = 4, float_rows = 2;
+  struct F {
+    float v[4];
+  };
+  template <class Fn>
+  static F each(Fn fn) {
+    F out;
+    for (int i = 0; i < 4; ++i) out.v[i] = fn(i);
+    return out;
+  }
+  static F zero() { return set(0); }
+  static F set(float x) { return {{x, x, x, x}}; }
+  static float number(float x) { return x; }
+  static float number(formats::Half x) { return formats::to_float(x); }
+  static float number(formats::Bfloat x) { return formats::to_float(x); }
+  template <class Element>
+  static F load(const Element* p) {
+    return each([&](int i) { return number(p[i]); });
+  }
+  template <class Element>
+  static F load(const Element* p, int n) {
+    return each([&](int i) { return i < n ? number(p[i]) : 0.0f; });
+  }
+  static void store(float* p, F a) { std::memcpy(p, a.v, sizeof a.v); }
+  static void store(float* p, F a, int n) { std::memcpy(p, a.v, static_cast<std::size_t>(n) * sizeof(float)); }
+  static void store(formats::Half* p, F a, int n) {
+    for (int i = 0; i < n; ++i) p[i] = formats::to_half(a.v[i]);
+  }
+  static F mul(F a, F b) {
+    return each([&](int i) { return a.v[i] * b.v[i]; });
+  }
+  static F fma(F a, F b, F c) {
+    return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+  }
+  static float sum(F a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
+  static constexpr int prefetch_bytes = 0;
+  static void prefetch(const void*, int) {}
+
+  // Integer sums, one to a float lane.
+  struct Ints {
+    std::int32_t v[4];
+  };
+  static Ints no_ints() { return {}; }
+  static F floats(Ints a) {
+    return each([&](int i) { return static_cast<float>(a.v[i]); });
+  }
+  static F add_product(F sum, F factor, Ints a) { return fma(factor, floats(a), sum); }
+  static F subtract_product(F sum, F factor, Ints a) {
+    return each([&](int i) { return sum.v[i] - factor.v[i] * static_cast<float>(a.v[i]); });
+  }
+  static F half(formats::Half h) { return set(formats::to_float(h)); }
+
+  // Blocks of 32.
+  static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 1;
+  struct Bytes {
+    std::int8_t v[32];
+  };
+  using Weights = Bytes;
+  template <int N>
+  static Bytes bytes(const std::int8_t* p, std::size_t) {
+    Bytes out;
+    std::memcpy(out.v, p, 32);
+    return out;
+  }
+  template <int N>
+  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t) {
+    Bytes out;
+    for (int i = 0; i < 16; ++i) {
+      out.v[i] = static_cast<std::int8_t>((p[i] & 15) - 8);
+      out.v[16 + i] = static_cast<std::int8_t>((p[i] >> 4) - 8);
+    }
+    return out;
+  }
+  template <int N>
+  static F halves(const formats::Half* p, std::size_t) {
+    return half(*p);
+  }
+  template <int N>
+  static F block_scales(const float* p) {
+    return set(*p);
+  }
+  static Weights prepare(Bytes b) { return b; }
+  template <int N>
+  static const std::int8_t* inputs(const std::int8_t* q) {
+    return q;
+  }
+  static Ints dot(const Weights& w, const std::int8_t* q) {
+    Ints out{};
+    for (int lane = 0; lane < 4; ++lane)
+      for (int i = 8 * lane; i < 8 * lane + 8; ++i) out.v[lane] += w.v[i] * q[i];
+    return out;
+  }
+
+  // Blocks of 256: codes in chunks of 64, scales of 16-element groups.
+  static constexpr int tokens_256 = 4, rows_256 = 1;
+  struct Codes {
+    std::uint8_t v[64];
+  };
+  struct Scales {
+    std::int16_t v[16];
+  };
+  using Mins = Scales;
+  static Codes nibbles(const std::uint8_t* p) {
+    Codes out;
+    for (int i = 0; i < 32; ++i) {
+      out.v[i] = p[i] & 15;
+      out.v[32 + i] = static_cast<std::uint8_t>(p[i] >> 4);
+    }
+    return out;
+  }
+  template <int Upper>
+  static Codes nibble(const std::uint8_t* p) {
+    Codes out;
+    for (int i = 0; i < 64; ++i) out.v[i] = p[i] >> 4 * Upper & 15;
+    return out;
+  }
+  template <int A, int B, int Mask>
+  static Codes fields_at_4(const std::uint8_t* p) {
+    Codes out;
+    for (int i = 0; i < 32; ++i) {
+      out.v[i] = static_cast<std::uint8_t>((p[i] >> A & Mask) << 4);
+      out.v[32 + i] = static_cast<std::uint8_t>((p[i] >> B & Mask) << 4);
+    }
+    return out;
+  }
+  static Codes either(Codes a, const Codes& b) {
+    for (int i = 0; i < 64; ++i) a.v[i] |= b.v[i];
+    return a;
+  }
+  static Scales scales_of_32(const std::uint32_t words[2]) {
+    Scales out;
+    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int16_t>(words[g / 8] >> 8 * (g / 2 % 4) & 255u);
+    return out;
+  }
+  static Mins mins_of_32(const std::uint32_t words[2]) { return scales_of_32(words); }
+  static Scales scales_of_16(const std::int8_t p[16]) {
+    Scales out;
+    for (int g = 0; g < 16; ++g) out.v[g] = p[g];
+    return out;
+  }
+  static Mins mins_of_16(const std::int8_t p[16]) { return scales_of_16(p); }
+  struct FourScales {
+    std::int16_t v[4];
+  };
+  template <int J>
+  static FourScales scale(const Scales& s) {
+    return {{s.v[4 * J], s.v[4 * J + 1], s.v[4 * J + 2], s.v[4 * J + 3]}};
+  }
+  static Ints add_dot(Ints sum, const Codes& u, const std::int8_t* q, FourScales s) {
+    for (int lane = 0; lane < 4; ++lane) {
+      std::int32_t dot = 0;
+      for (int i = 16 * lane; i < 16 * lane + 16; ++i) dot += u.v[i] * q[i];
+      sum.v[lane] += s.v[lane] * dot;
+    }
+    return sum;
+  }
+  static Ints dot_sums(const Mins& m, const std::int16_t* sums) {
+    Ints out{};
+    for (int g = 0; g < 16; ++g) out.v[g % 4] += m.v[g] * sums[g];
+    return out;
+  }
+  template <int Factor>
+  static Ints negated_times(Ints a) {
+    for (auto& x : a.v) x *= -Factor;
+    return a;
+  }
+};
+
+}  // namespace
+}  // namespace strata::kernels

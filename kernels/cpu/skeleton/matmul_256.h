@@ -1,0 +1,74 @@
+// Owns: the product of rows of K-quants. Knows neither layout nor instruction.
+//
+// Every K-quant is affine in unsigned codes u of up to 6 bits under the scales of 16-element groups g:
+//   w = d * scale[g] * u - dmin * min[g]           so, for one block and the activation x = d_x * q,
+//   <w, x> = d_x * d * sum_g scale[g] * <u_g, q_g>  -  d_x * dmin * sum_g min[g] * sum(q_g).
+// Both sums are exact integers in fixed lanes, followed by one float multiply-add to each lane's running sum.
+// Symmetric formats have min = zero_point * scale and d = dmin: there the second sum joins the first as an integer.
+#pragma once
+
+#include "kernels/cpu/activation.h"
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/skeleton/unroll.h"
+
+namespace strata::kernels {
+
+/// Unpack<V> gives, for a block: scales() and mins() as V::Scales and V::Mins, codes<j>() for j in [0, 4) as V::Codes
+/// (64 codes), and `symmetric`; a symmetric format's mins() are its scales and its zero point is 32.
+template <class V, class Block, class Unpack>
+struct Tile256 {
+  static constexpr ActivationFormat activation = ActivationFormat::q8_256;
+  static constexpr int max_tokens = V::tokens_256;
+  template <int T>
+  static constexpr int rows = T == 1 ? V::rows_256 : 1;
+
+  template <int R, int T>
+  static void run(const MatmulCall& call, int row, int token) {
+    const Block* w[R];
+    ActivationQ8_256 x[T];
+    typename V::F sum[R][T];
+    unroll<R>([&](auto r) {
+      w[r] = reinterpret_cast<const Block*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride);
+      unroll<T>([&](auto t) { sum[r][t] = V::zero(); });
+    });
+    unroll<T>([&](auto t) { x[t] = view_q8_256(call.x[token + t], call.k); });
+    const int blocks = call.k / 256;
+    for (int b = 0; b < blocks; ++b)
+      unroll<R>([&](auto r) __attribute__((always_inline)) {
+        if constexpr (T == 1)
+          unroll<(sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(w[r] + b, V::prefetch_bytes + 64 * line); });
+        block<T>(w[r][b], b, x, sum[r]);
+      });
+    unroll<R>([&](auto r) { unroll<T>([&](auto t) { call.y[token + t][row + r] = V::sum(sum[r][t]); }); });
+  }
+
+  template <int T>
+  [[gnu::always_inline]] static void block(const Block& w, int b, const ActivationQ8_256* x, typename V::F* sum) {
+    typename V::Ints dot[T];
+    const auto scales = Unpack::scales(w);
+    const auto mins = Unpack::mins(w);
+    const auto d = V::half(w.d);
+    unroll<T>([&](auto t) __attribute__((always_inline)) {
+      dot[t] = V::dot_sums(mins, x[t].sums + 16 * b);
+      if constexpr (Unpack::symmetric) {
+        dot[t] = V::template negated_times<32>(dot[t]);
+      } else {
+        const auto dmin = V::mul(V::half(w.dmin), V::set(x[t].d[b]));
+        sum[t] = V::subtract_product(sum[t], dmin, dot[t]);
+        dot[t] = V::no_ints();
+      }
+    });
+    unroll<4>([&](auto j) __attribute__((always_inline)) {
+      const auto codes = Unpack::template codes<j>(w);
+      const auto scale = V::template scale<j>(scales);
+      unroll<T>([&](auto t) __attribute__((always_inline)) {
+        dot[t] = V::add_dot(dot[t], codes, x[t].q + 256 * b + 64 * j, scale);
+      });
+    });
+    unroll<T>([&](auto t) __attribute__((always_inline)) {
+      sum[t] = V::add_product(sum[t], V::mul(d, V::set(x[t].d[b])), dot[t]);
+    });
+  }
+};
+
+}  // namespace strata::kernels

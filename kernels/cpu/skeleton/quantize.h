@@ -1,0 +1,98 @@
+// Owns: the quantisation of activation rows. Plain loops that compilers vectorise: only exact or correctly rounded
+// operations, in no order that matters, so that every instruction set writes the same bytes.
+#pragma once
+
+#include <cstring>
+
+#include "kernels/cpu/activation.h"
+#include "kernels/formats/half.h"
+
+namespace strata::kernels {
+
+template <class V>
+struct Quantize {
+  static constexpr std::int32_t infinity = 0x7f800000;
+
+  static std::int32_t bits(float x) {
+    std::int32_t out;
+    std::memcpy(&out, &x, sizeof out);
+    return out;
+  }
+  static float from_bits(std::int32_t x) {
+    float out;
+    std::memcpy(&out, &x, sizeof out);
+    return out;
+  }
+
+  /// Nearest integer, ties to even, for |x| < 2^22: 1.5 * 2^23 pushes the fraction out of the significand.
+  static std::int32_t nearest(float x) { return bits(x + 0x1.8p23f) - bits(0x1.8p23f); }
+
+  /// The largest of the positive (sign = 0) or negative (sign = INT32_MIN) numbers, as its magnitude's bits; NaN is
+  /// larger than infinity. As integers, floats of one sign order by magnitude and those of the other are negative.
+  template <int N>
+  static std::int32_t largest(const float* x, std::int32_t sign) {
+    std::int32_t most = 0;
+    for (int i = 0; i < N; ++i) {
+      const std::int32_t magnitude = bits(x[i]) ^ sign;
+      most = magnitude > most ? magnitude : most;
+    }
+    return most;
+  }
+
+  static void f32(const float* x, void* out, int k) {
+    if (k > 0) std::memcpy(out, x, static_cast<std::size_t>(k) * sizeof(float));
+  }
+
+  /// d = max|x| / 127, kept as a half as in the Q8_0 file format.
+  static void q8_32(const float* x, void* out, int k) {
+    auto* q = static_cast<std::int8_t*>(out);
+    auto* scales = reinterpret_cast<float*>(q + k);
+    for (int b = 0; b < k / 32; ++b, x += 32, q += 32) {
+      const std::int32_t up = largest<32>(x, 0), down = largest<32>(x, INT32_MIN), most = up > down ? up : down;
+      const float d = from_bits(most) / 127.0f;
+      if (most >= infinity || !(d >= 0x1p-126f)) {
+        scales[b] = most >= infinity ? from_bits(0x7fc00000) : 0.0f;
+        std::memset(q, 0, 32);
+        continue;
+      }
+      const float inverse = 1.0f / d;
+      scales[b] = formats::to_float(formats::to_half(d));
+      for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(nearest(x[i] * inverse));
+    }
+  }
+
+  /// d from the value of largest magnitude, the first of equals: it becomes -127.
+  static void q8_256(const float* x, void* out, int k) {
+    auto* q = static_cast<std::int8_t*>(out);
+    auto* sums = reinterpret_cast<std::int16_t*>(q + k);
+    auto* scales = reinterpret_cast<float*>(q + k + k / 8);
+    for (int b = 0; b < k / 256; ++b, x += 256, q += 256, sums += 16) {
+      const std::int32_t up = largest<256>(x, 0), down = largest<256>(x, INT32_MIN), most = up > down ? up : down;
+      if (most >= infinity || most < bits(0x1p-100f)) {
+        scales[b] = most >= infinity ? from_bits(0x7fc00000) : 0.0f;
+        std::memset(q, 0, 256);
+        std::memset(sums, 0, 16 * sizeof *sums);
+        continue;
+      }
+      bool negative = down > up;
+      if (down == up) {
+        int first = 0;
+        while ((bits(x[first]) & INT32_MAX) != most) ++first;
+        negative = x[first] < 0;
+      }
+      const float inverse = -127.0f / from_bits(negative ? most ^ INT32_MIN : most);
+      scales[b] = 1.0f / inverse;
+      for (int i = 0; i < 256; ++i) {
+        const std::int32_t value = nearest(x[i] * inverse);
+        q[i] = static_cast<std::int8_t>(value < 127 ? value : 127);
+      }
+      for (int g = 0; g < 16; ++g) {
+        std::int32_t sum = 0;
+        for (int i = 0; i < 16; ++i) sum += q[16 * g + i];
+        sums[g] = static_cast<std::int16_t>(sum);
+      }
+    }
+  }
+};
+
+}  // namespace strata::kernels

@@ -1,0 +1,22 @@
+// Owns: the F32 format: IEEE binary32 as it is. Knows nothing of kernels or files.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/formats/half.h"
+#include "kernels/formats/types.h"
+
+namespace strata::formats {
+
+struct F32 {
+  static constexpr TensorType type = TensorType::f32;
+  static constexpr const char* name = "f32";
+  static constexpr int block = 1;
+  using Block = float;
+
+  static void decode(const void* row, float* out, std::int64_t k);
+  static void encode(const float* x, void* row, std::int64_t k);
+};
+static_assert(sizeof(F32::Block) == 4);
+
+}  // namespace strata::formats

@@ -1,0 +1,44 @@
+// Owns: the 12-byte packing of eight 6-bit scales and eight 6-bit minima that Q4_K and Q5_K share.
+// Internal linkage throughout: translation units compiled for one instruction set include this header.
+//
+// Bytes 0-3 hold scales 0-3 and bytes 4-7 minima 0-3 in their low six bits. Bytes 8-11 hold the low four bits of
+// scales 4-7 (low nibbles) and of minima 4-7 (high nibbles), whose upper two bits top bytes 0-3 and 4-7.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace strata::formats {
+
+/// One scale or minimum to a byte, number 0 in the lowest byte of the first word.
+struct UnpackedScales {
+  std::uint32_t scale[2], min[2];
+};
+
+static inline UnpackedScales unpack_scales(const std::uint8_t packed[12]) {
+  std::uint32_t w[3];
+  std::memcpy(w, packed, sizeof w);
+  return {{w[0] & 0x3f3f3f3fu, (w[2] & 0x0f0f0f0fu) | (w[0] >> 2 & 0x30303030u)},
+          {w[1] & 0x3f3f3f3fu, (w[2] >> 4 & 0x0f0f0f0fu) | (w[1] >> 2 & 0x30303030u)}};
+}
+
+/// The same, spelled out for one sub-block s in [0, 8).
+static inline void unpack_scale(const std::uint8_t packed[12], int s, int& scale, int& min) {
+  if (s < 4) {
+    scale = packed[s] & 63;
+    min = packed[s + 4] & 63;
+  } else {
+    scale = (packed[s + 4] & 15) | (packed[s - 4] >> 6) << 4;
+    min = packed[s + 4] >> 4 | (packed[s] >> 6) << 4;
+  }
+}
+
+static inline void pack_scales(const std::uint8_t scale[8], const std::uint8_t min[8], std::uint8_t packed[12]) {
+  for (int s = 0; s < 4; ++s) {
+    packed[s] = static_cast<std::uint8_t>(scale[s] | (scale[s + 4] >> 4) << 6);
+    packed[s + 4] = static_cast<std::uint8_t>(min[s] | (min[s + 4] >> 4) << 6);
+    packed[s + 8] = static_cast<std::uint8_t>((scale[s + 4] & 15) | (min[s + 4] & 15) << 4);
+  }
+}
+
+}  // namespace strata::formats

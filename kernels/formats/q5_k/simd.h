@@ -1,0 +1,25 @@
+// Owns: Q5_K's unpacker for the vector kernels. Knows no instruction.
+#pragma once
+
+#include "kernels/cpu/skeleton/matmul.h"
+#include "kernels/formats/packed_scales.h"
+#include "kernels/formats/q5_k/q5_k.h"
+
+namespace strata::kernels {
+
+template <class V>
+struct Simd<V, formats::Q5_K> {
+  using Block = formats::Q5_K::Block;
+  static constexpr bool symmetric = false;
+
+  static auto scales(const Block& b) { return V::scales_of_32(formats::unpack_scales(b.scales).scale); }
+  static auto mins(const Block& b) { return V::mins_of_32(formats::unpack_scales(b.scales).min); }
+  template <int j>
+  static auto codes(const Block& b) {
+    return V::either(V::nibbles(b.q + 32 * j), V::template fields_at_4<2 * j, 2 * j + 1, 1>(b.high));
+  }
+
+  using Tile = Tile256<V, Block, Simd>;
+};
+
+}  // namespace strata::kernels

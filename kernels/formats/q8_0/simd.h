@@ -1,0 +1,21 @@
+// Owns: Q8_0's unpacker for the vector kernels. Knows no instruction.
+#pragma once
+
+#include "kernels/cpu/skeleton/matmul.h"
+#include "kernels/formats/q8_0/q8_0.h"
+
+namespace strata::kernels {
+
+template <class V>
+struct Simd<V, formats::Q8_0> {
+  using Block = formats::Q8_0::Block;
+
+  template <int N>
+  static auto codes(const Block* b) {
+    return V::template bytes<N>(b->q, sizeof(Block));
+  }
+
+  using Tile = Tile32<V, Block, Simd>;
+};
+
+}  // namespace strata::kernels
