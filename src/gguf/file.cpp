@@ -167,14 +167,16 @@ std::span<const Tensor> File::tensors() const { return state_->tensors; }
 const Value* File::find(std::string_view key) const {
   const auto& entries = state_->entries();
   const auto& order = state_->entry_order;
-  const auto found = std::lower_bound(order.begin(), order.end(), key, [&](auto i, auto wanted) { return entries[i].key < wanted; });
+  const auto less = [&](std::uint32_t i, std::string_view wanted) { return entries[i].key < wanted; };
+  const auto found = std::lower_bound(order.begin(), order.end(), key, less);
   return found != order.end() && entries[*found].key == key ? &entries[*found].value : nullptr;
 }
 
 const Tensor* File::find_tensor(std::string_view wanted) const {
   const auto& tensors = state_->tensors;
   const auto& order = state_->tensor_order;
-  const auto found = std::lower_bound(order.begin(), order.end(), wanted, [&](auto i, auto text) { return tensors[i].name < text; });
+  const auto less = [&](std::uint32_t i, std::string_view text) { return tensors[i].name < text; };
+  const auto found = std::lower_bound(order.begin(), order.end(), wanted, less);
   return found != order.end() && tensors[*found].name == wanted ? &tensors[*found] : nullptr;
 }
 

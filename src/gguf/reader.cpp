@@ -14,9 +14,10 @@ namespace strata::gguf {
 
 /// A header never needs more: the largest vocabularies take some 30 MB. Bounds what a crafted file can make us hold.
 static constexpr std::uint64_t kMaxHeader = std::uint64_t{1} << 30;
-/// Bytes that the smallest metadata entry and the smallest tensor record take.
-static constexpr std::uint64_t kMinEntry = 8 + 1 + 4 + 1;
-static constexpr std::uint64_t kMinRecord = 8 + 1 + 4 + 8 + 4 + 8;
+/// Bytes that an entry and a tensor record take at least, names and dimensions not counted (their absence has messages
+/// of its own).
+static constexpr std::uint64_t kMinEntry = 8 + 4 + 1;
+static constexpr std::uint64_t kMinRecord = 8 + 4 + 4 + 8;
 
 /// Walks the first `held` bytes of a file once. A step that fails returns false and leaves the reason in `error_`, or
 /// in `wanted_` when the bytes exist but are not held yet.

@@ -85,15 +85,16 @@ std::string quoted_tensor(const WriteTensor& tensor) { return str("tensor ", pri
 
 Result<std::vector<Planned>> plan(const std::string& path, const std::vector<WriteTensor>& tensors, std::uint64_t alignment) {
   if (!alignment_is_valid(alignment))
-    return fail(ErrorCode::invalid_argument, path, ": alignment ", alignment, ", allowed are powers of two from 8 to ", kMaxAlignment);
+    return fail(ErrorCode::invalid_argument, path, ": alignment ", alignment, ", allowed are powers of two from 8 to ",
+                kMaxAlignment);
   std::vector<Planned> planned;
   std::vector<std::string_view> names;
   std::uint64_t total = 0;
   for (const WriteTensor& tensor : tensors) {
     const std::string what = quoted_tensor(tensor);
     if (tensor.name.empty() || tensor.name.size() > kMaxTensorNameBytes)
-      return fail(ErrorCode::invalid_argument, path, ": ", what, ": the name has ", tensor.name.size(), " bytes, allowed are 1 to ",
-                  kMaxTensorNameBytes);
+      return fail(ErrorCode::invalid_argument, path, ": ", what, ": the name has ", tensor.name.size(),
+                  " bytes, allowed are 1 to ", kMaxTensorNameBytes);
     if (!tensor.source) return fail(ErrorCode::invalid_argument, path, ": ", what, ": has no source of data");
     const auto bytes = tensor_bytes(tensor.type, tensor.ne);
     if (!bytes) return fail(ErrorCode::invalid_argument, path, ": ", what, ": ", bytes.error().message);
@@ -165,7 +166,8 @@ class Pump {
     buffer_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, largest)));
   }
 
-  Result<void> file(platform::OutputFile& out, const std::string& path, const std::string& head, std::span<const Planned> tensors) {
+  Result<void> file(platform::OutputFile& out, const std::string& path, const std::string& head,
+                    std::span<const Planned> tensors) {
     if (auto done = out.write(std::as_bytes(std::span(head))); !done) return done;
     for (const Planned& planned : tensors)
       if (auto done = tensor(out, path, planned); !done) return done;
