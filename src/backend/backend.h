@@ -100,6 +100,8 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceInfo info() const = 0;
+  /// Whether weights stay where WeightSource::mapped shows them; then the runtime chooses the pages they lie in.
+  virtual bool borrows_weights() const { return false; }
   /// Whether the node can run here; the error names the weight and its type, and what to do instead.
   virtual Result<void> supports(const graph::Graph& graph, const graph::Node& node) const = 0;
   /// Takes a weight whose shape and type `supports` accepted.

@@ -1,0 +1,53 @@
+// Owns: what the runtime sees of a model: its graph, bound to the tensors of a file. Knows no backend.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gguf/file.h"
+#include "graph/graph.h"
+#include "models/keys.h"
+#include "models/weights.h"
+#include "strata/result.h"
+
+namespace strata::models {
+
+/// What every architecture shares.
+struct Common {
+  int layers = 0;      ///< main blocks
+  int mtp_layers = 0;  ///< multi-token-prediction blocks behind them, kept for drafting
+  int context_length = 0;
+  int embedding_length = 0;
+  float eps = 0;       ///< of the RMS norms
+};
+
+/// One architecture: its name in `general.architecture` and the function that records its forward pass.
+struct Architecture {
+  const char* name;
+  void (*build)(graph::Graph& g, const Keys& keys, const Weights& w, const Common& c);
+};
+
+/// logits = output(rms(x)); the head is the embedding table where the file has no `output.weight`.
+void output_head(graph::Graph& g, const Weights& w, graph::Tensor x, float eps);
+
+/// A model's graph with the tensors that its weights stand for.
+struct Blueprint {
+  std::string architecture;
+  Common common;
+  graph::Graph graph;
+  std::vector<const gguf::Tensor*> tensors;  ///< by weight of the graph; views into the file
+  std::vector<const gguf::Tensor*> kept;     ///< known, but not part of the graph
+};
+
+/// Records the graph of the file's architecture. Errors name the key or tensor, or list the architectures known here.
+Result<std::unique_ptr<Blueprint>> build(const gguf::File& file);
+
+// One function per file of this folder.
+void build_llama(graph::Graph&, const Keys&, const Weights&, const Common&);
+void build_qwen2(graph::Graph&, const Keys&, const Weights&, const Common&);
+void build_qwen3(graph::Graph&, const Keys&, const Weights&, const Common&);
+void build_qwen35(graph::Graph&, const Keys&, const Weights&, const Common&);
+void build_qwen35moe(graph::Graph&, const Keys&, const Weights&, const Common&);
+
+}  // namespace strata::models

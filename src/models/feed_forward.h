@@ -1,0 +1,19 @@
+// Owns: the feed-forward blocks that several architectures share. Each reads its weights by their names in a block.
+#pragma once
+
+#include "graph/graph.h"
+#include "models/keys.h"
+#include "models/weights.h"
+
+namespace strata::models {
+
+/// down(silu(gate x) * up x), GLU variants (arXiv:2002.05202). Biases are used where the file has them.
+graph::Tensor swiglu_mlp(graph::Graph& g, const Weights& w, graph::Tensor x);
+
+/// How a mixture of experts chooses.
+graph::RouteParams read_route(const Keys& keys, graph::Gating gating, bool normalise);
+
+/// sum over the chosen experts of weight_e * down_e(silu(gate_e x) * up_e x); sparsely gated mixture (arXiv:1701.06538).
+graph::Tensor swiglu_experts(graph::Graph& g, const Weights& w, graph::Tensor x, const graph::RouteParams& params);
+
+}  // namespace strata::models

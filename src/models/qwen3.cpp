@@ -1,0 +1,38 @@
+// Owns: the `qwen3` forward pass. Knows graphs, weights' names and keys; no backend.
+// Qwen3 dense (arXiv:2505.09388): pre-norm GQA, RMS norm of each query and key head before NeoX RoPE, SwiGLU.
+#include "models/architecture.h"
+#include "models/attention.h"
+#include "models/feed_forward.h"
+#include "models/rope.h"
+
+namespace strata::models {
+
+using graph::Graph;
+using graph::Tensor;
+
+void build_qwen3(Graph& g, const Keys& keys, const Weights& w, const Common& c) {
+  const HeadConfig heads = read_heads(keys, c.layers);
+  const int rope = g.rope_table(rope_table(keys, heads.rope_dims, {}, /*adjacent=*/false));
+
+  Tensor x = g.embed(w("token_embd"));  // [tokens, 1, embedding]
+  for (int layer = 0; layer < c.layers; ++layer) {
+    g.enter_layer(layer);
+    const Weights b = w.block(layer);
+    const int n_heads = heads.heads[static_cast<std::size_t>(layer)], n_kv = heads.kv_heads[static_cast<std::size_t>(layer)];
+
+    Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
+    Tensor q = g.heads(g.linear(h, b("attn_q")), n_heads, heads.k_dim);
+    Tensor k = g.heads(g.linear(h, b("attn_k")), n_kv, heads.k_dim);
+    Tensor v = g.heads(g.linear(h, b("attn_v")), n_kv, heads.v_dim);
+    q = g.rope(g.rms_norm(q, b("attn_q_norm"), c.eps), rope);
+    k = g.rope(g.rms_norm(k, b("attn_k_norm"), c.eps), rope);
+    x = g.add(x, g.linear(g.attention(q, k, v, heads.scale), b("attn_output")));
+
+    h = g.rms_norm(x, b("ffn_norm"), c.eps);
+    x = g.add(x, swiglu_mlp(g, b, h));
+  }
+  g.enter_layer(c.layers);
+  output_head(g, w, x, c.eps);
+}
+
+}  // namespace strata::models

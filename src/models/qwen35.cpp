@@ -1,0 +1,30 @@
+// Owns: the `qwen35` forward pass. Knows graphs, weights' names and keys; no backend.
+// Qwen3.5 and Qwen3.6 dense, text part: most layers are Gated DeltaNet, every fourth is gated attention; SwiGLU.
+#include "models/architecture.h"
+#include "models/feed_forward.h"
+#include "models/qwen35_layers.h"
+
+namespace strata::models {
+
+using graph::Graph;
+using graph::Tensor;
+
+void build_qwen35(Graph& g, const Keys& keys, const Weights& w, const Common& c) {
+  const Qwen35Config config = read_qwen35(g, keys, c);
+
+  Tensor x = g.embed(w("token_embd"));  // [tokens, 1, embedding]
+  for (int layer = 0; layer < c.layers; ++layer) {
+    g.enter_layer(layer);
+    const Weights b = w.block(layer);
+
+    Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
+    x = g.add(x, config.recurrent[static_cast<std::size_t>(layer)] ? gated_delta_net(g, config, b, h, c.eps)
+                                                                   : gated_attention(g, config, b, h, layer, c.eps));
+    h = g.rms_norm(x, b("post_attention_norm"), c.eps);
+    x = g.add(x, swiglu_mlp(g, b, h));
+  }
+  g.enter_layer(c.layers);
+  output_head(g, w, x, c.eps);
+}
+
+}  // namespace strata::models

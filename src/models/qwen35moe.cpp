@@ -1,0 +1,44 @@
+// Owns: the `qwen35moe` forward pass. Knows graphs, weights' names and keys; no backend.
+// Qwen3.5 and Qwen3.6 mixture of experts (35B-A3B and kin), text part: most layers mix tokens with Gated DeltaNet, every
+// fourth with gated attention; each layer's feed-forward is a few chosen experts plus one shared expert that all use.
+#include "models/architecture.h"
+#include "models/feed_forward.h"
+#include "models/qwen35_layers.h"
+
+namespace strata::models {
+
+using graph::Graph;
+using graph::Tensor;
+
+namespace {
+
+/// The chosen experts, plus the shared expert weighed by its own sigmoid gate (one number per token).
+Tensor experts_and_shared(Graph& g, const Weights& w, Tensor h, const graph::RouteParams& route) {
+  Tensor chosen = swiglu_experts(g, w, h, route);
+  Tensor shared = g.swiglu(g.linear(h, w("ffn_gate_shexp")), g.linear(h, w("ffn_up_shexp")));
+  shared = g.linear(shared, w("ffn_down_shexp"));
+  return g.add(chosen, g.sigmoid_gate(shared, g.linear(h, w("ffn_gate_inp_shexp"))));
+}
+
+}  // namespace
+
+void build_qwen35moe(Graph& g, const Keys& keys, const Weights& w, const Common& c) {
+  const Qwen35Config config = read_qwen35(g, keys, c);
+  const graph::RouteParams route = read_route(keys, graph::Gating::softmax, /*normalise=*/true);
+
+  Tensor x = g.embed(w("token_embd"));  // [tokens, 1, embedding]
+  for (int layer = 0; layer < c.layers; ++layer) {
+    g.enter_layer(layer);
+    const Weights b = w.block(layer);
+
+    Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
+    x = g.add(x, config.recurrent[static_cast<std::size_t>(layer)] ? gated_delta_net(g, config, b, h, c.eps)
+                                                                   : gated_attention(g, config, b, h, layer, c.eps));
+    h = g.rms_norm(x, b("post_attention_norm"), c.eps);
+    x = g.add(x, experts_and_shared(g, b, h, route));
+  }
+  g.enter_layer(c.layers);
+  output_head(g, w, x, c.eps);
+}
+
+}  // namespace strata::models

@@ -1,0 +1,81 @@
+// Owns: the table of architectures and what they share: reading the common keys, binding, the output head.
+#include "base/text.h"
+#include "models/architecture.h"
+
+namespace strata::models {
+
+namespace {
+
+constexpr Architecture kArchitectures[] = {
+    {"llama", build_llama},
+    {"qwen2", build_qwen2},
+    {"qwen3", build_qwen3},
+    {"qwen35", build_qwen35},
+    {"qwen35moe", build_qwen35moe},
+};
+
+std::string known() {
+  std::string out;
+  for (const Architecture& a : kArchitectures) out += str(out.empty() ? "" : ", ", a.name);
+  return out;
+}
+
+Common read_common(const Keys& keys) {
+  constexpr int kMaxLayers = 4096;
+  Common c;
+  int blocks = keys.integer("block_count", 1, kMaxLayers);
+  c.mtp_layers = keys.integer("nextn_predict_layers", 0, kMaxLayers, 0);
+  c.layers = blocks - c.mtp_layers;
+  if (c.layers < 1)
+    keys.reject(fail(ErrorCode::bad_file, keys.full("nextn_predict_layers"), ": ", c.mtp_layers, " of ", blocks,
+                     " blocks leaves no main block"));
+  c.context_length = keys.integer("context_length", 1, 1 << 30);
+  c.embedding_length = keys.integer("embedding_length", 1, 1 << 24);
+  c.eps = keys.number("attention.layer_norm_rms_epsilon");
+  return c;
+}
+
+}  // namespace
+
+void output_head(graph::Graph& g, const Weights& w, graph::Tensor x, float eps) {
+  g.hidden = g.rms_norm(g.gather(x), w("output_norm"), eps);
+  graph::Weight output = w.optional("output");
+  g.logits = g.linear(g.hidden, output ? output : w("token_embd"), w.bias("output"));
+}
+
+Result<std::unique_ptr<Blueprint>> build(const gguf::File& file) {
+  const gguf::Value* value = file.find("general.architecture");
+  auto name = value ? value->as_string() : std::nullopt;
+  if (!name) return fail(ErrorCode::bad_file, file.path(), ": general.architecture: missing or no string");
+  const Architecture* architecture = nullptr;
+  for (const Architecture& a : kArchitectures)
+    if (*name == a.name) architecture = &a;
+  if (!architecture)
+    return fail(ErrorCode::unsupported, file.path(), ": architecture \"", *name, "\" is not known; known are ", known());
+
+  auto blueprint = std::make_unique<Blueprint>();
+  blueprint->architecture = architecture->name;
+  Keys keys(file, architecture->name);
+  blueprint->common = read_common(keys);
+  if (keys.error()) return *keys.error();
+  const Common& c = blueprint->common;
+  blueprint->graph.layers = c.layers;
+  Bindings bindings{file, blueprint->graph, {}, {}, {}, {}, {}};
+  Weights weights(bindings);
+  architecture->build(blueprint->graph, keys, weights, c);
+  for (int layer = c.layers; layer < c.layers + c.mtp_layers; ++layer) weights.block(layer).keep_all();
+  // Missing names first: they explain the graph's own error.
+  if (!bindings.missing.empty())
+    if (auto bound = bindings.check(); !bound) return bound.error();
+  if (keys.error()) return *keys.error();
+  if (blueprint->graph.error()) return Error{blueprint->graph.error()->code, str(file.path(), ": ", blueprint->graph.error()->message)};
+  if (auto bound = bindings.check(); !bound) return bound.error();
+  if (blueprint->graph.info(blueprint->graph.hidden).width() != static_cast<std::size_t>(c.embedding_length))
+    return fail(ErrorCode::bad_file, keys.full("embedding_length"), ": ", c.embedding_length, " where token_embd.weight has rows of ",
+                blueprint->graph.info(blueprint->graph.hidden).width());
+  blueprint->tensors = std::move(bindings.tensors);
+  blueprint->kept = std::move(bindings.kept);
+  return blueprint;
+}
+
+}  // namespace strata::models

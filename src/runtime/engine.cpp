@@ -1,0 +1,230 @@
+// Owns: loading weights onto devices, compiling stages, running steps. Knows devices behind their interface.
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/text.h"
+
+namespace strata::runtime {
+
+namespace {
+
+constexpr std::size_t kLogitsFloats = std::size_t{1} << 24;  // 64 MiB of logits in one step at most
+
+void log(const ModelOptions& options, LogLevel level, const std::string& text) {
+  if (options.log) options.log(level, text);
+}
+
+/// By place: which weights the stages on it read.
+std::vector<std::vector<bool>> weights_by_place(const graph::Graph& graph, std::span<const graph::Stage> stages, std::size_t places) {
+  std::vector<std::vector<bool>> needed(places, std::vector<bool>(graph.weights.size(), false));
+  for (const graph::Stage& stage : stages)
+    for (int id : stage.nodes)
+      for (int weight : graph.nodes[static_cast<std::size_t>(id)].weight)
+        if (weight >= 0) needed[static_cast<std::size_t>(stage.device)][static_cast<std::size_t>(weight)] = true;
+  return needed;
+}
+
+}  // namespace
+
+Result<std::vector<Placement>> open_placement(const std::string& spec, const backend::DeviceOptions& options) {
+  std::vector<Placement> out;
+  std::string text = spec;
+  if (text.empty() || text == "auto") text = backend::list_devices().front().id;
+  for (std::size_t at = 0; at <= text.size();) {
+    std::size_t end = std::min(text.find(',', at), text.size());
+    std::string item = text.substr(at, end - at);
+    at = end + 1;
+    Placement placement;
+    bool last = at > text.size();
+    if (std::size_t equals = item.find('='); equals != std::string::npos) {
+      std::string_view count = std::string_view(item).substr(equals + 1);
+      auto parsed = std::from_chars(count.data(), count.data() + count.size(), placement.layers);
+      if (last || parsed.ec != std::errc() || parsed.ptr != count.data() + count.size() || placement.layers < 0)
+        return fail(ErrorCode::invalid_argument, "device \"", spec, "\": write DEVICE, or DEVICE=BLOCKS,DEVICE");
+      item.resize(equals);
+    } else if (!last) {
+      return fail(ErrorCode::invalid_argument, "device \"", spec, "\": how many blocks run on ", item, "? write ", item, "=BLOCKS,...");
+    }
+    auto device = backend::open_device(item, options);
+    if (!device) return device.error();
+    placement.device = std::move(*device);
+    out.push_back(std::move(placement));
+  }
+  return out;
+}
+
+Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const gguf::File> file, std::vector<Placement> placement,
+                                             const ModelOptions& options) {
+  if (options.max_step < 1 || options.max_step > 1 << 16)
+    return fail(ErrorCode::invalid_argument, "max_step: ", options.max_step, " is not between 1 and 65536");
+  std::shared_ptr<Engine> engine(new Engine);
+  engine->file_ = std::move(file);
+  auto blueprint = models::build(*engine->file_);
+  if (!blueprint) return blueprint.error();
+  engine->blueprint_ = std::move(*blueprint);
+  const graph::Graph& graph = engine->blueprint_->graph;
+  engine->vocabulary_ = static_cast<int>(graph.info(graph.logits).width());
+  engine->capacity_.tokens = options.max_step;
+  engine->capacity_.outputs = static_cast<int>(std::clamp<std::size_t>(kLogitsFloats / static_cast<std::size_t>(engine->vocabulary_), 1,
+                                                                       static_cast<std::size_t>(options.max_step)));
+  if (auto done = engine->place(std::move(placement), options); !done) return done.error();
+  if (auto done = engine->load_weights(options); !done) return done.error();
+  if (auto done = engine->make_state(options.kv_type); !done) return done.error();
+  if (auto done = engine->compile(); !done) return done.error();
+  return engine;
+}
+
+Result<void> Engine::place(std::vector<Placement> placement, const ModelOptions& options) {
+  const graph::Graph& graph = blueprint_->graph;
+  for (std::size_t p = 0; p < placement.size(); ++p) {
+    int rest = graph.layers - static_cast<int>(device_of_layer_.size());
+    int count = p + 1 == placement.size() ? rest : std::min(rest, placement[p].layers);
+    device_of_layer_.insert(device_of_layer_.end(), static_cast<std::size_t>(count), static_cast<int>(p));
+    log(options, LogLevel::info, str(count, " of ", graph.layers, " blocks on ", placement[p].device->info().description));
+    places_.push_back({std::move(placement[p].device), {}});
+  }
+  stages_ = graph::plan_stages(graph, device_of_layer_);
+  for (const graph::Stage& stage : stages_)
+    for (int id : stage.nodes) {
+      auto supported = places_[static_cast<std::size_t>(stage.device)].device->supports(graph, graph.nodes[static_cast<std::size_t>(id)]);
+      if (!supported) return Error{supported.error().code, str(file_->path(), ": ", supported.error().message)};
+    }
+  return {};
+}
+
+/// Copies every borrowed weight once into one block of huge pages; leaves pages_ at mmap where there is no room.
+Result<void> Engine::gather_in_huge_pages(const ModelOptions& options, std::span<const std::vector<bool>> needed) {
+  huge_offset_.assign(blueprint_->tensors.size(), 0);
+  std::size_t bytes = 0;
+  std::vector<std::size_t> chosen;
+  for (std::size_t w = 0; w < blueprint_->tensors.size(); ++w) {
+    bool borrowed = false;
+    for (std::size_t p = 0; p < places_.size(); ++p) borrowed |= needed[p][w] && places_[p].device->borrows_weights();
+    if (!borrowed) continue;
+    huge_offset_[w] = bytes;
+    bytes += (blueprint_->tensors[w]->bytes + 63) / 64 * 64;
+    chosen.push_back(w);
+  }
+  const std::uint64_t available = platform::available_memory();
+  if (options.pages == Pages::automatic && (available == 0 || bytes > available / 2)) return {};
+  auto pages = platform::Pages::allocate(std::max<std::size_t>(bytes, 1), /*huge=*/true);
+  if (!pages) return options.pages == Pages::huge ? Result<void>(pages.error()) : Result<void>();
+  huge_ = std::move(*pages);
+  constexpr std::size_t kPiece = std::size_t{1} << 24;
+  std::size_t done = 0;
+  for (std::size_t w : chosen) {
+    const gguf::Tensor& tensor = *blueprint_->tensors[w];
+    for (std::uint64_t at = 0; at < tensor.bytes; at += kPiece) {
+      std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, tensor.bytes - at));
+      if (auto read = file_->read(tensor, at, std::span(huge_.data() + huge_offset_[w] + at, count)); !read) return read;
+      done += count;
+      if (options.progress && !options.progress(static_cast<float>(done) / static_cast<float>(bytes)))
+        return fail(ErrorCode::cancelled, file_->path(), ": loading was cancelled");
+    }
+  }
+  pages_ = Pages::huge;
+  return {};
+}
+
+Result<void> Engine::load_weights(const ModelOptions& options) {
+  const graph::Graph& graph = blueprint_->graph;
+  const auto needed = weights_by_place(graph, stages_, places_.size());
+  if (options.pages != Pages::mmap)
+    if (auto gathered = gather_in_huge_pages(options, needed); !gathered) return gathered;
+  log(options, LogLevel::info, pages_ == Pages::huge ? "weights in huge pages" : "weights mapped from the file");
+  std::uint64_t total = 0, done = 0;
+  for (const auto& place : needed)
+    for (std::size_t w = 0; w < place.size(); ++w)
+      if (place[w]) total += blueprint_->tensors[w]->bytes;
+  for (std::size_t p = 0; p < places_.size(); ++p) {
+    places_[p].weights.resize(graph.weights.size());
+    for (std::size_t w = 0; w < graph.weights.size(); ++w) {
+      if (!needed[p][w]) continue;
+      const gguf::Tensor& tensor = *blueprint_->tensors[w];
+      backend::WeightSource source;
+      source.bytes = tensor.bytes;
+      source.owner = file_;
+      source.read = [file = file_, &tensor](std::uint64_t offset, std::span<std::byte> out) { return file->read(tensor, offset, out); };
+      source.mapped = file_->mapped(tensor);
+      if (pages_ == Pages::huge && places_[p].device->borrows_weights()) source.mapped = {huge_.data() + huge_offset_[w], tensor.bytes};
+      auto weight = places_[p].device->load(graph.weights[w], source);
+      if (!weight) return weight.error();
+      places_[p].weights[w] = std::move(*weight);
+      done += tensor.bytes;
+      if (options.progress && pages_ != Pages::huge &&
+          !options.progress(static_cast<float>(done) / static_cast<float>(std::max<std::uint64_t>(total, 1))))
+        return fail(ErrorCode::cancelled, file_->path(), ": loading was cancelled");
+    }
+  }
+  weight_bytes_ = total;
+  return {};
+}
+
+Result<void> Engine::make_state(KvType type) {
+  const graph::Graph& graph = blueprint_->graph;
+  const int page_tokens = backend::StateLayout{}.page_tokens;
+  const std::size_t element = type == KvType::f32 ? 4 : 2;
+  pool_.set_geometry(page_tokens, !graph.recurrent_states.empty());
+  for (std::size_t p = 0; p < places_.size(); ++p) {
+    backend::StateLayout layout;
+    layout.type = type == KvType::f32 ? backend::KvType::f32 : backend::KvType::f16;
+    auto here = [&](int layer) { return device_of_layer_[static_cast<std::size_t>(layer)] == static_cast<int>(p); };
+    for (graph::KvLayer kv : graph.kv_layers) {
+      if (!here(kv.layer)) kv.kv_heads = 0;
+      pool_.page_bytes += static_cast<std::uint64_t>(page_tokens) * kv.kv_heads * (kv.k_dim + kv.v_dim) * element;
+      layout.kv.push_back(kv);
+    }
+    for (graph::RecurrentState state : graph.recurrent_states) {
+      if (!here(state.layer)) state.floats = 0;
+      pool_.slot_bytes += state.floats * sizeof(float);
+      layout.recurrent.push_back(state);
+    }
+    auto store = places_[p].device->make_state(layout);
+    if (!store) return store.error();
+    pool_.add(std::move(*store));
+  }
+  return {};
+}
+
+Result<void> Engine::compile() {
+  const graph::Graph& graph = blueprint_->graph;
+  for (const graph::Stage& stage : stages_) {
+    Place& place = places_[static_cast<std::size_t>(stage.device)];
+    std::vector<const backend::Weight*> weights;
+    for (const auto& weight : place.weights) weights.push_back(weight.get());
+    auto program = place.device->compile(graph, stage, weights, capacity_);
+    if (!program) return program.error();
+    programs_.push_back(std::move(*program));
+  }
+  return {};
+}
+
+std::uint64_t Engine::activation_bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& program : programs_) sum += program->bytes();
+  return sum;
+}
+
+Result<void> Engine::run(const backend::Step& step, std::span<float> logits) {
+  const graph::Graph& graph = blueprint_->graph;
+  auto source_of = [&](int tensor, std::size_t before) {
+    for (std::size_t s = before; s-- > 0;)
+      if (std::find(stages_[s].exports.begin(), stages_[s].exports.end(), tensor) != stages_[s].exports.end()) return s;
+    return before;
+  };
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    for (int tensor : stages_[s].imports) {
+      const graph::TensorInfo& info = graph.tensors[static_cast<std::size_t>(tensor)];
+      crossing_.resize(step.rows(info.rows) * info.width());
+      if (auto read = programs_[source_of(tensor, s)]->read(tensor, crossing_); !read) return read;
+      if (auto written = programs_[s]->write(tensor, crossing_); !written) return written;
+    }
+    if (auto ran = programs_[s]->run(step, pool_.store(static_cast<std::size_t>(stages_[s].device))); !ran) return ran;
+  }
+  if (logits.empty()) return {};
+  return programs_.back()->read(graph.tensors[static_cast<std::size_t>(graph.logits.id)].storage, logits);
+}
+
+}  // namespace strata::runtime

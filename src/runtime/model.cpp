@@ -1,0 +1,57 @@
+// Owns: Model: loading a file onto devices, its summary and its conversations' format. Knows the engine and text.
+#include "base/text.h"
+#include "runtime/state.h"
+#include "runtime/summary.h"
+#include "text/chat_format.h"
+
+namespace strata {
+
+namespace runtime {
+
+Result<Model> load_model(const std::string& path, std::vector<Placement> placement, const ModelOptions& options) {
+  auto file = gguf::File::open(path);
+  if (!file) return file.error();
+  auto state = std::make_shared<Model::State>();
+  for (const Placement& place : placement) {
+    if (!state->device.empty()) state->device += ",";
+    state->device += place.device->info().id;
+  }
+  auto engine = Engine::load(*file, std::move(placement), options);
+  if (!engine) return engine.error();
+  state->engine = std::move(*engine);
+  state->summary = summarise(state->engine->blueprint(), **file);
+  auto tokenizer = make_tokenizer(*file);
+  if (tokenizer) {
+    state->tokenizer = std::move(*tokenizer);
+  } else {
+    state->tokenizer_error = tokenizer.error();
+    if (options.log) options.log(LogLevel::warning, str("text is not available: ", tokenizer.error().message));
+  }
+  return Model(std::move(state));
+}
+
+}  // namespace runtime
+
+Result<Model> Model::load(const std::string& path, const ModelOptions& options) {
+  // The file first: a wrong path is the likelier mistake, and opening it is cheap.
+  if (auto file = gguf::File::open(path); !file) return file.error();
+  auto placement = runtime::open_placement(options.device, {options.threads, options.isa});
+  if (!placement) return placement.error();
+  return runtime::load_model(path, std::move(*placement), options);
+}
+
+const ModelSummary& Model::summary() const { return state_->summary; }
+const std::string& Model::device() const { return state_->device; }
+const Tokenizer* Model::tokenizer() const { return state_->tokenizer ? &*state_->tokenizer : nullptr; }
+const Error* Model::tokenizer_error() const { return state_->tokenizer_error ? &*state_->tokenizer_error : nullptr; }
+Pages Model::pages() const { return state_->engine->pages(); }
+std::uint64_t Model::weight_bytes() const { return state_->engine->weight_bytes(); }
+std::uint64_t Model::activation_bytes() const { return state_->engine->activation_bytes(); }
+
+Result<std::string> Model::format_chat(std::span<const Message> messages, bool open_answer) const {
+  std::vector<text::ChatMessage> plain;
+  for (const Message& message : messages) plain.push_back({message.role, message.content});
+  return text::format_chat(state_->summary.chat_template, plain, open_answer);
+}
+
+}  // namespace strata

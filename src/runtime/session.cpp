@@ -1,0 +1,248 @@
+// Owns: Session: one timeline of tokens, and stepping several of them together. Knows the engine; no text.
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "runtime/state.h"
+
+namespace strata {
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Session::State::~State() {
+  // The pool is shared with other threads' sessions.
+  std::lock_guard lock(engine->mutex());
+  sequence.reset();
+}
+
+Result<Session> Session::create(const Model& model, const SessionOptions& options) {
+  const auto& engine = model.state()->engine;
+  constexpr int kDefaultContext = 4096, kMaxContext = 1 << 28;
+  int trained = engine->blueprint().common.context_length;
+  if (options.context < 0 || options.context > kMaxContext)
+    return fail(ErrorCode::invalid_argument, "context: ", options.context, " is not between 1 and ", kMaxContext);
+  if (options.snapshot_every < 0 || options.max_snapshots < 0)
+    return fail(ErrorCode::invalid_argument, "snapshot_every and max_snapshots: negative");
+  auto state = std::make_unique<State>(model);
+  state->engine = engine;
+  state->context = options.context > 0 ? options.context : std::min(trained, kDefaultContext);
+  state->sequence.emplace(engine->pool(), options.snapshot_every, options.max_snapshots);
+  return Session(std::move(state));
+}
+
+const Model& Session::model() const { return state_->model; }
+std::span<const Token> Session::tokens() const { return state_->tokens; }
+int Session::context() const { return state_->context; }
+std::uint64_t Session::memory() const { return state_->sequence->bytes(); }
+std::span<const float> Session::logits() const { return state_->logits; }
+
+namespace {
+
+Result<void> check_tokens(std::span<const Token> tokens, int vocabulary) {
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    if (tokens[i] < 0 || tokens[i] >= vocabulary)
+      return fail(ErrorCode::invalid_argument, "token ", i, ": id ", tokens[i], " is not between 0 and ", vocabulary - 1);
+  return {};
+}
+
+/// The part of a piece of work that goes into the step being built.
+struct Share {
+  std::size_t work;
+  int count;
+  std::size_t first_output;  ///< its first row among the step's outputs
+  int outputs;
+};
+
+}  // namespace
+
+/// Builds and runs steps until all work is done; see strata::evaluate.
+class Stepper {
+ public:
+  Stepper(std::span<const Work> work, std::span<Session::State* const> states)
+      : work_(work), states_(states), engine_(*states[0]->engine), done_(work.size(), 0) {}
+
+  Result<void> run() {
+    for (;;) {
+      std::vector<Share> shares;
+      {
+        std::lock_guard lock(engine_.mutex());
+        auto built = build(shares);
+        if (!built) return built;
+        if (shares.empty()) return {};
+        if (auto ran = step(shares); !ran) return ran;
+      }
+      deliver(shares);
+    }
+  }
+
+ private:
+  int left(std::size_t w) const { return static_cast<int>(work_[w].tokens.size()) - done_[w]; }
+
+  /// Shares the step's room among all work that is left, in order; sequences keep contiguous rows.
+  Result<void> build(std::vector<Share>& shares) {
+    tokens_.clear();
+    positions_.clear();
+    outputs_.clear();
+    int room = engine_.capacity().tokens, output_room = engine_.capacity().outputs;
+    for (std::size_t w = 0; w < work_.size() && room > 0; ++w) {
+      runtime::Sequence& sequence = *states_[w]->sequence;
+      int count = std::min(left(w), room);
+      if (count == 0) continue;
+      count = sequence.step_limit(count);
+      if (work_[w].on_logits) count = std::min(count, output_room);
+      bool last = count == left(w);
+      if (count == 0 || (last && output_room == 0)) break;
+      int outputs = work_[w].on_logits ? count : (last ? 1 : 0);
+      if (auto prepared = sequence.prepare(count); !prepared) return prepared;
+      shares.push_back({w, count, outputs_.size(), outputs});
+      for (int i = 0; i < count; ++i) {
+        if (i >= count - outputs) outputs_.push_back(static_cast<std::int32_t>(tokens_.size()));
+        tokens_.push_back(work_[w].tokens[static_cast<std::size_t>(done_[w] + i)]);
+        positions_.push_back(sequence.length() + i);
+      }
+      room -= count;
+      output_room -= outputs;
+    }
+    return {};
+  }
+
+  Result<void> step(std::span<const Share> shares) {
+    std::vector<backend::SequenceStep> sequences;
+    int row = 0;
+    for (const Share& share : shares) {
+      const runtime::Sequence& sequence = *states_[share.work]->sequence;
+      sequences.push_back({row, share.count, sequence.length(), sequence.pages(), std::max(sequence.slot(), 0)});
+      row += share.count;
+    }
+    logits_.resize(outputs_.size() * static_cast<std::size_t>(engine_.vocabulary()));
+    auto ran = engine_.run({tokens_, positions_, outputs_, sequences}, logits_);
+    for (const Share& share : shares) {
+      Session::State& state = *states_[share.work];
+      if (!ran) {
+        auto back = state.sequence->recover();
+        state.tokens.resize(back ? static_cast<std::size_t>(*back) : 0);
+        state.logits.clear();
+        continue;
+      }
+      const Token* first = work_[share.work].tokens.data() + done_[share.work];
+      state.tokens.insert(state.tokens.end(), first, first + share.count);
+      state.logits.clear();
+      if (share.outputs > 0) {
+        auto vocabulary = static_cast<std::ptrdiff_t>(engine_.vocabulary());
+        auto end = logits_.begin() + static_cast<std::ptrdiff_t>(share.first_output + share.outputs) * vocabulary;
+        state.logits.assign(end - vocabulary, end);
+      }
+      done_[share.work] += share.count;
+      if (auto advanced = state.sequence->advance(share.count); !advanced) return advanced;
+    }
+    return ran;
+  }
+
+  /// Outside the lock, so that a callback may use other sessions.
+  void deliver(std::span<const Share> shares) const {
+    auto vocabulary = static_cast<std::size_t>(engine_.vocabulary());
+    for (const Share& share : shares)
+      if (work_[share.work].on_logits)
+        for (int i = 0; i < share.outputs; ++i) {
+          std::size_t output = share.first_output + static_cast<std::size_t>(i);
+          work_[share.work].on_logits(positions_[static_cast<std::size_t>(outputs_[output])],
+                                      std::span(logits_).subspan(output * vocabulary, vocabulary));
+        }
+  }
+
+  std::span<const Work> work_;
+  std::span<Session::State* const> states_;
+  runtime::Engine& engine_;
+  std::vector<int> done_;  ///< tokens evaluated, by work
+  std::vector<std::int32_t> tokens_, positions_, outputs_;
+  std::vector<float> logits_;
+};
+
+Result<void> evaluate(std::span<const Work> work) {
+  std::vector<Session::State*> states;
+  std::set<const Session::State*> seen;
+  for (const Work& item : work) {
+    if (!item.session || !item.session->state_) return fail(ErrorCode::invalid_argument, "evaluate: a piece of work without a session");
+    Session::State& state = *item.session->state_;
+    if (!seen.insert(&state).second) return fail(ErrorCode::invalid_argument, "evaluate: a session appears twice");
+    if (!states.empty() && state.engine != states.front()->engine)
+      return fail(ErrorCode::invalid_argument, "evaluate: sessions of different models");
+    if (auto checked = check_tokens(item.tokens, state.engine->vocabulary()); !checked) return checked;
+    if (item.tokens.size() > static_cast<std::size_t>(state.context) - state.tokens.size())
+      return fail(ErrorCode::context_full, "the context of ", state.context, " tokens is full: ", state.tokens.size(), " are held and ",
+                  item.tokens.size(), " more were given");
+    states.push_back(&state);
+  }
+  if (states.empty()) return {};
+  return Stepper(work, states).run();
+}
+
+Result<void> Session::evaluate(std::span<const Token> tokens, const OnLogits& on_logits) {
+  Work work{this, tokens, on_logits};
+  return strata::evaluate(std::span(&work, 1));
+}
+
+Result<void> Session::truncate(int length) {
+  State& state = *state_;
+  if (length < 0 || static_cast<std::size_t>(length) > state.tokens.size())
+    return fail(ErrorCode::invalid_argument, "truncate: ", length, " is not between 0 and ", state.tokens.size());
+  if (static_cast<std::size_t>(length) == state.tokens.size()) return {};
+  std::vector<Token> replay;
+  {
+    std::lock_guard lock(state.engine->mutex());
+    auto rewound = state.sequence->rewind(length);
+    if (!rewound) return rewound.error();
+    replay.assign(state.tokens.begin() + *rewound, state.tokens.begin() + length);
+    state.tokens.resize(static_cast<std::size_t>(*rewound));
+    state.logits.clear();
+  }
+  if (replay.empty()) return {};
+  auto replayed = evaluate(replay);
+  return replayed;
+}
+
+Result<int> Session::sync(std::span<const Token> tokens) {
+  State& state = *state_;
+  if (auto checked = check_tokens(tokens, state.engine->vocabulary()); !checked) return checked.error();
+  if (tokens.size() > static_cast<std::size_t>(state.context))
+    return fail(ErrorCode::context_full, "a prompt of ", tokens.size(), " tokens exceeds the context of ", state.context);
+  auto common = static_cast<std::size_t>(
+      std::mismatch(tokens.begin(), tokens.end(), state.tokens.begin(), state.tokens.end()).first - tokens.begin());
+  bool known = common == tokens.size() && common == state.tokens.size() && !state.logits.empty();
+  if (known || tokens.empty()) {
+    if (tokens.empty())
+      if (auto cut = truncate(0); !cut) return cut.error();
+    return 0;
+  }
+  if (common == tokens.size()) --common;  // the last token again, for its logits
+  // Going back and replaying is one evaluation: rewind, then append everything that is missing.
+  if (common < state.tokens.size()) {
+    std::lock_guard lock(state.engine->mutex());
+    auto rewound = state.sequence->rewind(static_cast<int>(common));
+    if (!rewound) return rewound.error();
+    state.tokens.resize(static_cast<std::size_t>(*rewound));
+    state.logits.clear();
+  }
+  auto rest = tokens.subspan(state.tokens.size());
+  if (auto evaluated = evaluate(rest); !evaluated) return evaluated.error();
+  return static_cast<int>(rest.size());
+}
+
+Result<Session> Session::fork() const {
+  const State& state = *state_;
+  auto copy = std::make_unique<State>(state.model);
+  copy->engine = state.engine;
+  copy->context = state.context;
+  std::lock_guard lock(state.engine->mutex());
+  auto sequence = state.sequence->fork();
+  if (!sequence) return sequence.error();
+  copy->sequence.emplace(std::move(*sequence));
+  copy->tokens = state.tokens;
+  copy->logits = state.logits;
+  return Session(std::move(copy));
+}
+
+}  // namespace strata
