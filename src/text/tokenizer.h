@@ -58,6 +58,7 @@ class Tokenizer {
   virtual std::optional<std::int32_t> eos() const = 0;
   virtual bool adds_bos() const = 0;
   virtual bool adds_eos() const = 0;
+  virtual bool adds_space_prefix() const = 0;  ///< `encode` puts a space before text at the start and after special tokens
   virtual bool is_end_of_generation(std::int32_t token) const = 0;  ///< EOS, EOT and the other end markers
   virtual std::span<const std::int32_t> end_of_generation() const = 0;
 };

@@ -1,0 +1,95 @@
+// Owns: the special-token partition.
+#include "text/special.h"
+
+#include <algorithm>
+#include <queue>
+
+namespace strata::text {
+
+SpecialTokens::SpecialTokens(const TokenTable& table) {
+  for (std::int32_t id = 0; id < table.size(); ++id) {
+    TokenType type = table.type(id);
+    if (type == TokenType::user_defined) user_defined_.entries.push_back({table.text(id), id});
+    if (type == TokenType::user_defined || type == TokenType::control || type == TokenType::unknown)
+      all_.entries.push_back({table.text(id), id});
+  }
+  all_.build();
+  user_defined_.build();
+}
+
+void SpecialTokens::Trie::build() {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.text < b.text; });
+  for (std::uint32_t i = 0; i < entries.size(); ++i) {
+    Range& range = by_first_byte[static_cast<unsigned char>(entries[i].text[0])];
+    if (range.end == 0) range.begin = i;
+    range.end = i + 1;
+  }
+}
+
+const SpecialTokens::Entry* SpecialTokens::Trie::longest(std::string_view text, std::size_t limit) const {
+  if (text.empty()) return nullptr;
+  limit = std::min(limit, text.size());
+  Range range = by_first_byte[static_cast<unsigned char>(text[0])];
+  const Entry* best = nullptr;
+  for (std::size_t depth = 1; range.begin < range.end && depth <= limit; ++depth) {
+    // All entries of the range share the first `depth` bytes with the text; the shortest comes first.
+    if (entries[range.begin].text.size() == depth) best = &entries[range.begin++];
+    if (depth == limit) break;
+    auto byte = static_cast<unsigned char>(text[depth]);
+    auto at = [depth](const Entry& e) { return static_cast<unsigned char>(e.text[depth]); };
+    auto first = entries.begin() + range.begin, last = entries.begin() + range.end;
+    first = std::partition_point(first, last, [&](const Entry& e) { return at(e) < byte; });
+    last = std::partition_point(first, last, [&](const Entry& e) { return at(e) == byte; });
+    range = {static_cast<std::uint32_t>(first - entries.begin()), static_cast<std::uint32_t>(last - entries.begin())};
+  }
+  return best;
+}
+
+std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool control) const {
+  const Trie& trie = control ? all_ : user_defined_;
+  struct Match {
+    const Entry* entry;
+    std::size_t at;
+    // priority_queue keeps the greatest on top: the longest, then the lowest id, then the leftmost.
+    bool operator<(const Match& o) const {
+      if (entry->text.size() != o.entry->text.size()) return entry->text.size() < o.entry->text.size();
+      if (entry->id != o.entry->id) return entry->id > o.entry->id;
+      return at > o.at;
+    }
+  };
+  std::vector<Match> found;
+  for (std::size_t at = 0; at < text.size() && !trie.entries.empty(); ++at) {
+    if (const Entry* entry = trie.longest(text.substr(at), text.size())) found.push_back({entry, at});
+  }
+  if (found.empty()) return text.empty() ? std::vector<Fragment>{} : std::vector<Fragment>{{text, -1}};
+
+  std::priority_queue<Match> queue({}, std::move(found));
+  std::vector<bool> taken(text.size());
+  std::vector<Match> chosen;
+  while (!queue.empty()) {
+    Match match = queue.top();
+    queue.pop();
+    if (taken[match.at]) continue;
+    std::size_t length = match.entry->text.size();
+    // Whatever is taken is at least as long as this match, so an overlap covers one of its two ends.
+    if (taken[match.at + length - 1]) {
+      if (const Entry* shorter = trie.longest(text.substr(match.at), length - 1)) queue.push({shorter, match.at});
+      continue;
+    }
+    std::fill_n(taken.begin() + static_cast<std::ptrdiff_t>(match.at), length, true);
+    chosen.push_back(match);
+  }
+
+  std::sort(chosen.begin(), chosen.end(), [](const Match& a, const Match& b) { return a.at < b.at; });
+  std::vector<Fragment> out;
+  std::size_t done = 0;
+  for (const Match& match : chosen) {
+    if (match.at > done) out.push_back({text.substr(done, match.at - done), -1});
+    out.push_back({match.entry->text, match.entry->id});
+    done = match.at + match.entry->text.size();
+  }
+  if (done < text.size()) out.push_back({text.substr(done), -1});
+  return out;
+}
+
+}  // namespace strata::text

@@ -1,0 +1,52 @@
+// Owns: cutting the tokens that are matched as whole strings (control, user-defined, unknown) out of a text.
+// Knows no tokenizer model.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "text/token_table.h"
+
+namespace strata::text {
+
+/// A stretch of a text: raw text to be tokenized, or one token (`token` >= 0).
+struct Fragment {
+  std::string_view text;
+  std::int32_t token = -1;
+};
+
+class SpecialTokens {
+ public:
+  /// Copies what it needs; the texts' storage must outlive it.
+  explicit SpecialTokens(const TokenTable& table);
+
+  /// The fragments of `text` in order, none empty. Each token, the longest first and among equals the lowest id, claims
+  /// its occurrences from left to right in what is still raw. `control` also matches control and unknown tokens, else
+  /// only user-defined ones. Time is O(n log n) in the text for a given vocabulary.
+  std::vector<Fragment> partition(std::string_view text, bool control) const;
+
+ private:
+  struct Entry {
+    std::string_view text;
+    std::int32_t id;
+  };
+  struct Range {
+    std::uint32_t begin = 0, end = 0;
+  };
+  /// Entries in the order of their texts, which makes the list a trie: the entries below a prefix are a range.
+  struct Trie {
+    std::vector<Entry> entries;
+    std::array<Range, 256> by_first_byte;
+
+    void build();
+    /// The entry that is the longest prefix of `text` with at most `limit` bytes, or null.
+    const Entry* longest(std::string_view text, std::size_t limit) const;
+  };
+
+  Trie all_, user_defined_;
+};
+
+}  // namespace strata::text

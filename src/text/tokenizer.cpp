@@ -1,0 +1,132 @@
+// Owns: choosing the tokenizer model, and what all models share.
+#include "text/tokenizer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "text/base_tokenizer.h"
+#include "text/clean_spaces.h"
+#include "text/markers.h"
+
+namespace strata::text {
+
+namespace {
+
+constexpr std::size_t max_text_bytes = std::size_t{64} << 20;  // far above any context; bounds the work memory
+
+struct Model {
+  std::string_view name;
+  Result<std::unique_ptr<Tokenizer>> (*create)(Vocabulary);
+};
+constexpr Model models[] = {{"llama", create_spm}, {"gpt2", create_bpe}};
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
+  std::string known;
+  for (const Model& model : models) {
+    if (model.name == vocabulary.model) return model.create(std::move(vocabulary));
+    (known += known.empty() ? "" : ", ") += model.name;
+  }
+  return fail(ErrorCode::unsupported, "tokenizer.ggml.model: \"", vocabulary.model, "\" is not supported; known are ", known);
+}
+
+Result<Lexicon> Lexicon::create(Vocabulary& vocabulary, const Defaults& defaults) {
+  auto made = TokenTable::create(std::move(vocabulary.tokens), std::move(vocabulary.types));
+  if (!made) return made.error();
+  TokenTable table = std::move(made).value();
+
+  struct Id {
+    std::string_view key;
+    std::optional<std::int32_t>* value;
+    std::optional<std::int32_t> fallback;
+  };
+  for (const Id& id : {Id{"bos_token_id", &vocabulary.bos, defaults.bos}, Id{"eos_token_id", &vocabulary.eos, defaults.eos},
+                       Id{"unknown_token_id", &vocabulary.unknown, defaults.unknown}, Id{"eot_token_id", &vocabulary.eot, {}},
+                       Id{"eom_token_id", &vocabulary.eom, {}}, Id{"seperator_token_id", &vocabulary.separator, {}},
+                       Id{"padding_token_id", &vocabulary.padding, {}}, Id{"mask_token_id", &vocabulary.mask, {}},
+                       Id{"fim_pre_token_id", &vocabulary.fim_prefix, {}}, Id{"fim_suf_token_id", &vocabulary.fim_suffix, {}},
+                       Id{"fim_mid_token_id", &vocabulary.fim_middle, {}}, Id{"fim_pad_token_id", &vocabulary.fim_pad, {}},
+                       Id{"fim_rep_token_id", &vocabulary.fim_repo, {}}, Id{"fim_sep_token_id", &vocabulary.fim_separator, {}}}) {
+    std::optional<std::int32_t>& value = *id.value;
+    if (!value && id.fallback && table.contains(*id.fallback)) value = id.fallback;
+    if (value && *value < 0) value.reset();
+    if (value && !table.contains(*value))
+      return fail(ErrorCode::bad_file, "tokenizer.ggml.", id.key, ": ", *value, " is no token of the ", table.size(),
+                  " in the vocabulary");
+  }
+  std::vector<std::int32_t> ends = end_markers(vocabulary, table);
+  SpecialTokens special(table);
+  return Lexicon{.table = std::move(table),
+                 .special = std::move(special),
+                 .ends = std::move(ends),
+                 .bos = vocabulary.bos,
+                 .eos = vocabulary.eos,
+                 .unknown = vocabulary.unknown,
+                 .add_bos = vocabulary.add_bos.value_or(defaults.add_bos),
+                 .add_eos = vocabulary.add_eos.value_or(false),
+                 .space_prefix = vocabulary.add_space_prefix.value_or(defaults.space_prefix),
+                 .clean_spaces = defaults.clean_spaces};
+}
+
+Result<std::vector<std::int32_t>> BaseTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  if (text.size() > max_text_bytes)
+    return fail(ErrorCode::invalid_argument, "text: ", text.size(), " bytes; at most ", max_text_bytes,
+                " can be tokenized at once");
+  std::vector<std::int32_t> out;
+  if (options.add_special && adds_bos()) out.push_back(*lexicon_.bos);
+  bool after_special = true;
+  for (const Fragment& fragment : lexicon_.special.partition(text, options.parse_special)) {
+    if (fragment.token >= 0) {
+      out.push_back(fragment.token);
+    } else if (auto done = encode_raw(fragment.text, lexicon_.space_prefix && after_special, out); !done) {
+      return done.error();
+    }
+    after_special = fragment.token >= 0;
+  }
+  if (options.add_special && adds_eos()) out.push_back(*lexicon_.eos);
+  return out;
+}
+
+void BaseTokenizer::append_piece(std::int32_t token, bool special, std::string& out) const {
+  if (!table().contains(token)) return;
+  switch (table().type(token)) {
+    case TokenType::control:
+    case TokenType::unknown:
+      if (special) out += table().text(token);
+      break;
+    case TokenType::user_defined:
+      out += table().text(token);
+      break;
+    case TokenType::normal:
+    case TokenType::byte:
+      append_plain(token, out);
+      break;
+    case TokenType::undefined:
+    case TokenType::unused:
+      break;
+  }
+}
+
+std::string BaseTokenizer::piece(std::int32_t token, bool special) const {
+  std::string out;
+  append_piece(token, special, out);
+  return out;
+}
+
+std::string BaseTokenizer::decode(std::span<const std::int32_t> tokens, bool special) const {
+  std::string out;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    append_piece(tokens[i], special, out);
+    // Only the very first token can carry the space that `encode` put in front of the text.
+    if (i == 0 && lexicon_.space_prefix && out.starts_with(' ')) out.erase(0, 1);
+  }
+  return lexicon_.clean_spaces ? clean_spaces(out) : out;
+}
+
+bool BaseTokenizer::is_end_of_generation(std::int32_t token) const {
+  return std::binary_search(lexicon_.ends.begin(), lexicon_.ends.end(), token);
+}
+
+}  // namespace strata::text

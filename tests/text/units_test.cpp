@@ -1,0 +1,216 @@
+// Owns: the parts of the text layer on their own: UTF-8, partition, regular expressions, merging, clean-up, streams.
+#include <algorithm>
+
+#include "text/clean_spaces.h"
+#include "text/merge.h"
+#include "text/pretokenizers.h"
+#include "text/regex.h"
+#include "text/special.h"
+#include "text/vocabularies.h"
+
+namespace strata::test {
+
+namespace {
+
+using text::TokenTable;
+using text::TokenType;
+
+std::vector<std::string> pieces(const text::Regex& regex, std::string_view text) {
+  std::vector<std::uint32_t> ends;
+  regex.split(text, ends).value_or_throw();
+  std::vector<std::string> out;
+  std::size_t begin = 0;
+  for (std::uint32_t end : ends) {
+    out.emplace_back(text.substr(begin, end - begin));
+    begin = end;
+  }
+  return out;
+}
+
+using Pieces = std::vector<std::string>;
+
+/// The definition: each token, longest first, is split out of all raw fragments from left to right.
+std::vector<std::pair<std::string, int>> slow_partition(const TokenTable& table, const std::string& text, bool control) {
+  std::vector<int> order;
+  for (int id = 0; id < table.size(); ++id) {
+    TokenType type = table.type(id);
+    if (type == TokenType::user_defined || (control && (type == TokenType::control || type == TokenType::unknown)))
+      order.push_back(id);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return table.text(a).size() > table.text(b).size(); });
+  std::vector<std::pair<std::string, int>> parts{{text, -1}};
+  for (int id : order) {
+    std::vector<std::pair<std::string, int>> next;
+    std::string token(table.text(id));
+    for (auto& [part, owner] : parts) {
+      if (owner >= 0) {
+        next.emplace_back(part, owner);
+        continue;
+      }
+      std::size_t at = 0;
+      for (std::size_t hit; (hit = part.find(token, at)) != std::string::npos; at = hit + token.size()) {
+        if (hit > at) next.emplace_back(part.substr(at, hit - at), -1);
+        next.emplace_back(token, id);
+      }
+      if (at < part.size()) next.emplace_back(part.substr(at), -1);
+    }
+    parts = std::move(next);
+  }
+  return parts;
+}
+
+}  // namespace
+
+TEST_CASE("UTF-8 reads and writes every character") {
+  for (char32_t code = 0; code <= 0x10FFFF; code += code < 0x3000 ? 1 : 97) {
+    std::string bytes;
+    text::append_utf8(bytes, code);
+    text::LooseChar c = text::loose_char(bytes, 0);
+    CHECK((c.ok && c.code == code && c.length == bytes.size() && text::announced_length(bytes[0]) == bytes.size()));
+    bool surrogate = code >= 0xD800 && code < 0xE000;
+    CHECK(text::valid_utf8(bytes) == !surrogate);
+  }
+  CHECK(text::loosely_normalized("ok \xC0\xAF") == "ok /");
+  CHECK(text::loosely_normalized("\xFF\xE4\xBD") == "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+  CHECK(text::loosely_normalized("\xED\xA0\x80") == "\xED\xA0\x80");
+  CHECK(text::loosely_normalized("\xF7\xBF\xBF\xBF!") == "\xEF\xBF\xBD!");
+}
+
+TEST_CASE("streams hold unfinished characters back and replace broken ones") {
+  auto complete = [](std::string bytes) {
+    std::string out;
+    text::take_complete(bytes, out);
+    return std::pair(out, bytes);
+  };
+  using Pair = std::pair<std::string, std::string>;
+  CHECK(complete("a\xE4\xBD") == Pair("a", "\xE4\xBD"));
+  CHECK(complete("\xF0\x9F\x98\x80\xF0\x9F\x98") == Pair("\xF0\x9F\x98\x80", "\xF0\x9F\x98"));
+  CHECK(complete("\xE4\xBDz") == Pair("\xEF\xBF\xBDz", ""));
+  CHECK(complete("\x80\xC0\xFF") == Pair("\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", ""));
+  // Table 3-8 of the Unicode standard: one U+FFFD per maximal subpart.
+  CHECK(complete("a\xF1\x80\x80\xE1\x80\xC2z").first == "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
+  CHECK(complete("\xED\xA0\x80").first == "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+
+  std::deque<std::string> texts;
+  auto tokenizer = text::Tokenizer::create(piece_vocabulary(texts)).value_or_throw();
+  text::StreamDecoder decoder(*tokenizer);
+  auto byte = [](int value) { return 3 + value; };
+  CHECK(decoder.push(byte(0xE4)) == "");
+  CHECK(decoder.push(byte(0xBD)) == "");
+  CHECK(decoder.push(byte(0xA0)) == "\xE4\xBD\xA0");
+  CHECK(decoder.push(byte(0xE4)) == "");
+  CHECK(decoder.push(byte('a')) == "\xEF\xBF\xBD" "a");
+  CHECK(decoder.push(byte(0xF0)) == "");
+  CHECK(decoder.push(1) == "");
+  CHECK(decoder.finish() == "\xEF\xBF\xBD");
+  CHECK(decoder.finish() == "");
+}
+
+TEST_CASE("the partition equals its definition") {
+  std::mt19937 random(3);
+  for (int round = 0; round < 2000; ++round) {
+    std::deque<std::string> storage;
+    std::vector<std::string_view> texts{"unused"};
+    std::vector<TokenType> types{TokenType::normal};
+    for (int i = 0, count = 1 + static_cast<int>(random() % 7); i < count; ++i) {
+      std::string text;
+      for (unsigned n = 1 + random() % 5; n > 0; --n) text += "ab\xFF"[random() % 3];
+      if (std::find(texts.begin(), texts.end(), text) != texts.end()) continue;
+      texts.push_back(storage.emplace_back(text));
+      types.push_back(static_cast<TokenType>(2 + random() % 3));
+    }
+    TokenTable table = TokenTable::create(texts, types).value_or_throw();
+    text::SpecialTokens special(table);
+    std::string text;
+    for (unsigned n = random() % 30; n > 0; --n) text += "aab\xFF"[random() % 4];
+    for (bool control : {false, true}) {
+      std::vector<std::pair<std::string, int>> got;
+      for (const text::Fragment& f : special.partition(text, control)) got.emplace_back(std::string(f.text), f.token);
+      auto expected = slow_partition(table, text, control);
+      if (text.empty()) expected.clear();
+      INFO("round " << round << " text " << text);
+      CHECK(got == expected);
+    }
+  }
+}
+
+TEST_CASE("merging takes the lowest rank first, then the leftmost") {
+  std::map<std::string, double> ranks{{"ab", 2}, {"bc", 1}, {"aa", 3}, {"aaaa", 4}, {"abc", 5}};
+  auto merged = [&](const std::string& text) {
+    text::Merger merger;
+    merger.start(text);
+    for (std::size_t i = 0; i < text.size(); ++i) merger.add(1);
+    merger.merge([&](std::string_view l, std::string_view r) -> std::optional<double> {
+      auto it = ranks.find(std::string(l) + std::string(r));
+      if (it == ranks.end()) return std::nullopt;
+      return it->second;
+    });
+    Pieces out;
+    merger.each([&](std::string_view s) { out.emplace_back(s); });
+    return out;
+  };
+  CHECK(merged("") == Pieces{});
+  CHECK(merged("abc") == Pieces{"abc"});
+  CHECK(merged("aaaaa") == Pieces{"aaaa", "a"});
+  CHECK(merged("aab") == Pieces{"a", "ab"});
+  CHECK(merged("xyz") == Pieces{"x", "y", "z"});
+}
+
+TEST_CASE("clean-up of spaces") {
+  CHECK(text::clean_spaces("a , b . c ! d ?") == "a, b. c! d?");
+  CHECK(text::clean_spaces("it 's we 've I 'm they 're I 'd he 'll don 't") == "it's we've I'm they're I 'd he 'll don 't");
+  CHECK(text::clean_spaces("rock ' n") == "rock'n");
+  CHECK(text::clean_spaces("a  . ") == "a . ");
+  CHECK(text::clean_spaces("") == "");
+  CHECK(text::clean_spaces(" '") == " '");
+}
+
+TEST_CASE("regular expressions cut texts, gaps included") {
+  auto words = text::Regex::compile(R"(\p{L}+)").value_or_throw();
+  CHECK(pieces(*words, "ab 1cd") == Pieces{"ab", " 1", "cd"});
+  CHECK(pieces(*words, "") == Pieces{});
+  CHECK(pieces(*words, "12") == Pieces{"12"});
+  auto empty = text::Regex::compile("x*").value_or_throw();
+  CHECK(pieces(*empty, "a\xC3\xA4xx\xC3\xA4") == Pieces{"a\xC3\xA4", "xx", "\xC3\xA4"});
+  auto space = text::Regex::compile(R"([\s])").value_or_throw();
+  CHECK(pieces(*space, "a\xC2\x85z\xE1\xA0\x8Ez\xE3\x80\x80z") ==
+        Pieces{"a", "\xC2\x85", "z\xE1\xA0\x8Ez", "\xE3\x80\x80", "z"});
+  std::vector<std::uint32_t> ends;
+  CHECK(!words->split("a\xFF", ends));
+  CHECK(!text::Regex::compile("(a"));
+  // A pattern that would explode is stopped.
+  auto bomb = text::Regex::compile("(*NO_JIT)(?:a+)+$").value_or_throw();
+  CHECK(!bomb->split(std::string(60, 'a') + "b", ends));
+}
+
+TEST_CASE("compiled and interpreted patterns agree") {
+  std::mt19937 random(5);
+  for (const char* name : {"llama-bpe", "qwen2", "qwen35", "gpt-2"}) {
+    for (std::string_view pattern : text::find_pretokenizer(name)->patterns) {
+      auto compiled = text::Regex::compile(pattern).value_or_throw();
+      auto interpreted = text::Regex::compile("(*NO_JIT)" + std::string(pattern)).value_or_throw();
+      for (int round = 0; round < 200; ++round) {
+        std::string text = random_text(random, 80);
+        CHECK(pieces(*compiled, text) == pieces(*interpreted, text));
+      }
+      std::string spaces(300000, ' ');
+      CHECK(pieces(*interpreted, spaces + "a") == pieces(*compiled, spaces + "a"));
+    }
+  }
+}
+
+TEST_CASE("pre-tokenizers and their aliases") {
+  for (const char* name : {"llama3", "llama-v3"}) {
+    const text::PreTokenizer* row = text::find_pretokenizer(name);
+    REQUIRE(row != nullptr);
+    CHECK((row->ignore_merges && row->add_bos));
+    CHECK(row->patterns[0] == text::find_pretokenizer("llama-bpe")->patterns[0]);
+  }
+  CHECK(text::find_pretokenizer("deepseek-r1-qwen")->patterns[0] == text::find_pretokenizer("qwen2")->patterns[0]);
+  CHECK(text::find_pretokenizer("") == nullptr);
+  auto llama = text::Regex::compile(text::find_pretokenizer("llama-bpe")->patterns[0]).value_or_throw();
+  CHECK(pieces(*llama, "I'LL pay 12345  now\n\n x") == Pieces{"I", "'LL", " pay", " ", "123", "45", " ", " now", "\n\n", " x"});
+}
+
+}  // namespace strata::test
