@@ -1,0 +1,204 @@
+// Owns: the calls of attention: appending to the cache, and attending to it. Knows the cache's layout through State.
+//
+// The depth is walked in splits of kSplit positions, counted from position 0. Each split's maximum, sum and weighted
+// values are computed from nothing and merged in order of splits (online softmax, arXiv:1805.02867). So what a row gets
+// depends on its position and the cache alone, and splits of one row may be computed by different threads.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "backend/cpu/compiler.h"
+
+namespace strata::cpu {
+
+namespace {
+
+constexpr int kSplit = 256;
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+int splits_of(int depth) { return (depth + kSplit - 1) / kSplit; }
+
+/// Floats of a partial result: weighted values [v_dim], maximum, sum; whole cache lines.
+std::size_t partial_stride(const AttentionShape& shape) { return (size(shape.v_dim) + 2 + 15) / 16 * 16; }
+
+/// How a step's attention is dealt out.
+struct Work {
+  bool whole;  ///< a piece is all splits of its heads, else one split
+  int group;   ///< query heads of a piece: all that read one kv head (which is then read once), or one
+
+  Work(const AttentionShape& shape, std::size_t rows, int depth, int threads) {
+    const std::size_t kv_pieces = rows * size(shape.kv_heads);
+    const int splits = splits_of(depth);
+    const int all = shape.heads / shape.kv_heads;
+    auto enough = [&](std::size_t pieces) { return pieces >= 2 * size(threads) || pieces % size(threads) == 0; };
+    whole = enough(kv_pieces) || splits <= 1;
+    group = enough(kv_pieces * (whole ? 1 : size(splits))) ? all : 1;
+  }
+};
+
+struct Kernels {
+  void (*split)(const kernels::AttentionSplit&);
+  void (*scale)(const float*, float, float*, int);
+  void (*add_scaled)(const float*, float, float*, int);
+  void (*to_f16)(const float*, std::uint16_t*, int);
+};
+
+/// One attention layer: its queries and outputs in the program's memory, its cache in the state.
+struct Layer {
+  AttentionShape shape;
+  int kv;  ///< index of the cache
+  float scale;
+  std::size_t q, out;  ///< offsets
+  Kernels kernel;
+
+  std::size_t stride() const { return partial_stride(shape); }
+  float* max_of(float* partial) const { return partial + shape.v_dim; }
+  float* sum_of(float* partial) const { return partial + shape.v_dim + 1; }
+
+  /// Heads [head, head + count) of a row over one split; `partials` are theirs, `scores` holds kSplit floats.
+  void attend(const StepView& s, std::size_t row, int head, int count, int split, float* partials,
+              float* scores) const {
+    const RowPlace place = s.places[s.token_row(shape.rows, row)];
+    const backend::SequenceStep& sequence = s.step.sequences[size(place.sequence)];
+    const int kv_head = head / (shape.heads / shape.kv_heads), page_tokens = s.state.page_tokens();
+    const bool half = s.state.kv_type() == backend::KvType::f16;
+    const std::size_t element = half ? 2 : 4;
+    for (int h = 0; h < count; ++h) {
+      float* partial = partials + size(h) * stride();
+      std::fill_n(partial, shape.v_dim, 0.0f);
+      *max_of(partial) = -std::numeric_limits<float>::infinity();
+      *sum_of(partial) = 0;
+    }
+    const int end = std::min((split + 1) * kSplit, place.position + 1);
+    for (int position = split * kSplit; position < end;) {
+      const int page = sequence.pages[size(position / page_tokens)], within = position % page_tokens;
+      const int n = std::min(end - position, page_tokens - within);
+      const std::byte* k = s.state.keys(page, kv, kv_head) + size(within) * size(shape.k_dim) * element;
+      const std::byte* v = s.state.values(page, kv, kv_head) + size(within) * size(shape.v_dim) * element;
+      for (int h = 0; h < count; ++h) {
+        float* partial = partials + size(h) * stride();
+        const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
+        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, scale,
+                      half ? kernels::KvFormat::f16 : kernels::KvFormat::f32, scores, max_of(partial), sum_of(partial),
+                      partial});
+      }
+      position += n;
+    }
+  }
+
+  /// Folds a later split into what came before it.
+  void merge(float* into, float* later) const {
+    const float before = *max_of(into), added = *max_of(later);
+    const float max = added > before ? added : before;
+    // Nothing but -infinity so far: any finite reference gives weights of zero.
+    const float reference = max == -std::numeric_limits<float>::infinity() ? 0.0f : max;
+    const float keep = std::exp(before - reference), take = std::exp(added - reference);
+    kernel.scale(into, keep, into, shape.v_dim);
+    kernel.add_scaled(later, take, into, shape.v_dim);
+    *max_of(into) = max;
+    *sum_of(into) = *sum_of(into) * keep + *sum_of(later) * take;
+  }
+
+  void finish(const StepView& s, std::size_t row, int head, float* partial) const {
+    float* to = s.floats(out) + (row * size(shape.heads) + size(head)) * size(shape.v_dim);
+    kernel.scale(partial, 1.0f / *sum_of(partial), to, shape.v_dim);
+  }
+
+  int splits(const StepView& s, std::size_t row) const {
+    return splits_of(s.places[s.token_row(shape.rows, row)].position + 1);
+  }
+
+  /// Pieces are dealt out in turn: later rows have more to read.
+  void run_whole(const StepView& s, Share share, int group) const {
+    float* scores = s.scratch_of<float>(share);
+    float* total = scores + kSplit;
+    float* later = total + size(group) * stride();
+    const std::size_t pieces = size(shape.heads / group);
+    for (std::size_t i = size(share.thread); i < s.rows(shape.rows) * pieces; i += size(share.threads)) {
+      const std::size_t row = i / pieces;
+      const int head = static_cast<int>(i % pieces) * group;
+      attend(s, row, head, group, 0, total, scores);
+      for (int split = 1; split < splits(s, row); ++split) {
+        attend(s, row, head, group, split, later, scores);
+        for (int h = 0; h < group; ++h) merge(total + size(h) * stride(), later + size(h) * stride());
+      }
+      for (int h = 0; h < group; ++h) finish(s, row, head + h, total + size(h) * stride());
+    }
+  }
+
+  /// Every split of every head is a piece; when all are there, they are merged. Partials: [splits][rows][heads].
+  void run_split(const StepView& s, Share share, int group) const {
+    float* scores = s.scratch_of<float>(share);
+    const std::size_t groups = size(shape.heads / group), rows = s.rows(shape.rows), heads = rows * size(shape.heads);
+    const std::size_t pieces = rows * groups, all = pieces * size(splits_of(s.depth));
+    for (std::size_t i = size(share.thread); i < all; i += size(share.threads)) {
+      const std::size_t row = i % pieces / groups;
+      const int head = static_cast<int>(i % groups) * group, split = static_cast<int>(i / pieces);
+      if (split >= splits(s, row)) continue;
+      const std::size_t at = size(split) * heads + row * size(shape.heads) + size(head);
+      attend(s, row, head, group, split, s.partials + at * stride(), scores);
+    }
+    s.team.barrier();
+    const Range mine = share.of(heads);
+    for (std::size_t i = mine.begin; i < mine.end; ++i) {
+      const std::size_t row = i / size(shape.heads);
+      float* total = s.partials + i * stride();
+      for (int split = 1; split < splits(s, row); ++split) merge(total, total + size(split) * heads * stride());
+      finish(s, row, static_cast<int>(i % size(shape.heads)), total);
+    }
+  }
+};
+
+}  // namespace
+
+std::size_t AttentionShape::partial_floats(std::size_t row_count, int depth, int threads) const {
+  if (Work(*this, row_count, depth, threads).whole) return 0;
+  return row_count * size(heads) * size(splits_of(depth)) * partial_stride(*this);
+}
+
+void Compiler::append(const Node& n, Access cache) {
+  const Array k = in(n, 1), v = in(n, 2);
+  const Cut cut = by_head(k);
+  cache.write = true;
+  cache.cut = cut;
+  auto store = [to_f16 = isa_.to_f16](const StepView& s, const float* from, std::byte* to, int within, int dim) {
+    if (s.state.kv_type() == backend::KvType::f16)
+      to_f16(from, reinterpret_cast<std::uint16_t*>(to) + size(within) * size(dim), dim);
+    else
+      std::memcpy(reinterpret_cast<float*>(to) + size(within) * size(dim), from, size(dim) * sizeof(float));
+  };
+  add_items(cut, {read(k, cut), read(v, cut), cache},
+            [=, kv = std::get<graph::AttentionParams>(n.params).kv](const StepView& s, Share, std::size_t i) {
+              const RowPlace place = s.places[i / size(k.heads)];
+              const int head = static_cast<int>(i % size(k.heads)), page_tokens = s.state.page_tokens();
+              const int page = s.step.sequences[size(place.sequence)].pages[size(place.position / page_tokens)];
+              const int within = place.position % page_tokens;
+              store(s, s.floats(k.offset) + i * size(k.dim), s.state.keys(page, kv, head), within, k.dim);
+              store(s, s.floats(v.offset) + i * size(v.dim), s.state.values(page, kv, head), within, v.dim);
+            });
+}
+
+void Compiler::attention(const Node& n) {
+  const Array q = in(n, 0), k = in(n, 1), v = in(n, 2), y = out(n);
+  const auto params = std::get<graph::AttentionParams>(n.params);
+  // Caches lie outside the program's memory; the barriers before and after writing them are found as if behind it.
+  constexpr std::size_t kCaches = ~(graph::Arena::npos >> 1);
+  const Access cache = region(kCaches + size(params.kv), 1, false);
+  append(n, cache);
+
+  const AttentionShape shape{q.rows, q.heads, k.heads, k.dim, v.dim};
+  const Layer layer{shape,    params.kv, params.scale, q.offset,
+                    y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, isa_.to_f16}};
+  out_.attention.push_back(shape);
+  need_scratch((size(kSplit) + 2 * size(q.heads / k.heads) * partial_stride(shape)) * sizeof(float));
+  add({read(q), write(y), cache}, [layer](const StepView& s, Share share) {
+    const Work work(layer.shape, s.rows(layer.shape.rows), s.depth, share.threads);
+    if (work.whole)
+      layer.run_whole(s, share, work.group);
+    else
+      layer.run_split(s, share, work.group);
+  });
+}
+
+}  // namespace strata::cpu

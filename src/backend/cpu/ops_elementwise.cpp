@@ -1,0 +1,171 @@
+// Owns: the calls of operations that look at one row at a time: look-ups, norms, activations, positions.
+// Knows kernels and arrays; knows no weight format but through its decoder.
+#include <cmath>
+#include <cstring>
+
+#include "backend/cpu/compiler.h"
+
+namespace strata::cpu {
+
+namespace {
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+}  // namespace
+
+void Compiler::embed(const Node& n) {
+  const graph::WeightInfo& table = weight_info(n.weight[0]);
+  out_.embedding = table.name;
+  out_.vocabulary = table.ne[1];
+  const Array y = out(n);
+  add_items(by_row(y), {write(y, by_row(y))},
+            [y, rows = weight_data(n.weight[0]), stride = row_bytes(table.type, table.ne[0]),
+             decode = kernels::find_format(isa_, table.type)->decode](const StepView& s, Share, std::size_t i) {
+              decode(rows + size(s.step.tokens[i]) * stride, s.floats(y.offset) + i * y.width(), y.dim);
+            });
+}
+
+void Compiler::gather(const Node& n) {
+  const Array x = in(n), y = out(n);
+  add_items(by_row(y), {read(x), write(y, by_row(y))}, [x, y](const StepView& s, Share, std::size_t i) {
+    std::memcpy(s.floats(y.offset) + i * y.width(), s.floats(x.offset) + size(s.step.outputs[i]) * x.width(),
+                y.width() * sizeof(float));
+  });
+}
+
+void Compiler::norm(const Node& n) {
+  const Array x = in(n), y = out(n);
+  const float eps = std::get<graph::NormParams>(n.params).eps;
+  const Cut cut = by_head(y);
+  if (n.op == graph::Op::rms_norm)
+    add_items(cut, {read(x, cut), write(y, cut)},
+              [x, y, eps, w = vector(n.weight[0]), kernel = isa_.rms_norm](const StepView& s, Share, std::size_t i) {
+                kernel(s.floats(x.offset) + i * size(x.dim), w, eps, s.floats(y.offset) + i * size(y.dim), y.dim);
+              });
+  else
+    add_items(cut, {read(x, cut), write(y, cut)},
+              [x, y, eps, kernel = isa_.l2_norm](const StepView& s, Share, std::size_t i) {
+                kernel(s.floats(x.offset) + i * size(x.dim), eps, s.floats(y.offset) + i * size(y.dim), y.dim);
+              });
+}
+
+void Compiler::unary(const Node& n) {
+  const Array x = in(n), y = out(n);
+  const bool sigmoid = n.op == graph::Op::sigmoid;
+  const Cut cut = follow(x, by_row(y));
+  const std::size_t piece = y.width() / size(cut.units);
+  const float factor = sigmoid ? 1.0f : std::get<graph::ScaleParams>(n.params).factor;
+  add_items(cut, {read(x, cut), write(y, cut)},
+            [=, scale = isa_.scale, squash = isa_.sigmoid](const StepView& s, Share, std::size_t i) {
+              const float* from = s.floats(x.offset) + i * piece;
+              float* to = s.floats(y.offset) + i * piece;
+              if (sigmoid)
+                squash(from, to, static_cast<int>(piece));
+              else
+                scale(from, factor, to, static_cast<int>(piece));
+            });
+}
+
+void Compiler::binary(const Node& n) {
+  const Array a = in(n, 0), b = in(n, 1), y = out(n);
+  const bool light = n.op == graph::Op::add;
+  const Cut cut = follow(a, follow(b, light ? by_row(y) : by_block(y)));
+  const std::size_t piece = y.width() / size(cut.units);
+  auto kernel = n.op == graph::Op::add      ? isa_.add
+                : n.op == graph::Op::swiglu ? isa_.swiglu
+                : n.op == graph::Op::geglu  ? isa_.geglu
+                                            : isa_.sigmoid_mul;
+  add_items(cut, {read(a, cut), read(b, cut), write(y, cut)}, [=](const StepView& s, Share, std::size_t i) {
+    kernel(s.floats(a.offset) + i * piece, s.floats(b.offset) + i * piece, s.floats(y.offset) + i * piece,
+           static_cast<int>(piece));
+  });
+}
+
+void Compiler::gate_by_scalar(const Node& n) {
+  const Array x = in(n, 0), gate = in(n, 1), y = out(n);
+  const Cut cut = by_row(y);
+  add_items(cut, {read(x, cut), read(gate, cut), write(y, cut)},
+            [=, scale = isa_.scale, squash = isa_.sigmoid](const StepView& s, Share, std::size_t i) {
+              float factor;
+              squash(s.floats(gate.offset) + i, &factor, 1);
+              scale(s.floats(x.offset) + i * x.width(), factor, s.floats(y.offset) + i * y.width(),
+                    static_cast<int>(y.width()));
+            });
+}
+
+void Compiler::decay(const Node& n) {
+  const Array x = in(n), y = out(n);
+  const Cut cut = by_row(y);
+  add_items(cut, {read(x, cut), write(y, cut)},
+            [x, y, bias = vector(n.weight[0]), a = vector(n.weight[1]), kernel = isa_.softplus_mul](
+                const StepView& s, Share, std::size_t i) {
+              kernel(s.floats(x.offset) + i * x.width(), bias, a, s.floats(y.offset) + i * y.width(),
+                     static_cast<int>(y.width()));
+            });
+}
+
+void Compiler::slice(const Node& n) {
+  const Array x = in(n), y = out(n);
+  const std::size_t begin = size(std::get<graph::SliceParams>(n.params).begin);
+  const Cut cut = by_head(y);
+  add_items(cut, {read(x, cut), write(y, cut)}, [x, y, begin](const StepView& s, Share, std::size_t i) {
+    std::memcpy(s.floats(y.offset) + i * size(y.dim), s.floats(x.offset) + i * size(x.dim) + begin,
+                size(y.dim) * sizeof(float));
+  });
+}
+
+/// Experts' outputs are summed in order of rank, whoever computed them.
+void Compiler::combine(const Node& n) {
+  const Array experts = in(n, 0), weights = in(n, 1), y = out(n);
+  const Cut cut = by_row(y);
+  add_items(cut, {read(experts, cut), read(weights, cut), write(y, cut)},
+            [=, scale = isa_.scale, add_scaled = isa_.add_scaled](const StepView& s, Share, std::size_t i) {
+              const float* x = s.floats(experts.offset) + i * experts.width();
+              const float* w = s.floats(weights.offset) + i * weights.width();
+              float* sum = s.floats(y.offset) + i * y.width();
+              scale(x, w[0], sum, y.dim);
+              for (std::size_t e = 1; e < size(experts.heads); ++e)
+                add_scaled(x + e * size(experts.dim), w[e], sum, y.dim);
+            });
+}
+
+/// Cosines and sines of the step's positions, once for all layers; angles in double, for positions are large.
+void Compiler::rope_tables() {
+  for (int id : stage_.nodes) {
+    if (node(id).op != graph::Op::rope) continue;
+    const int table = std::get<graph::RopeParams>(node(id).params).table;
+    if (rope_tables_.count(table)) continue;
+    const graph::RopeTable& rope = graph_.ropes[size(table)];
+    const std::size_t pairs = rope.frequency.size(), row = 2 * pairs;
+    const std::size_t bytes = capacity_.rows(graph::Rows::tokens) * row * sizeof(float), offset = reserve(bytes);
+    rope_tables_[table] = offset;
+    const Cut cut{graph::Rows::tokens, static_cast<int>(pairs)};
+    add_items(cut, {region(offset, bytes, true)}, [=, &rope](const StepView& s, Share, std::size_t i) {
+      const std::size_t token = i / pairs, pair = i % pairs;
+      const double theta = s.step.positions[token] * rope.frequency[pair];
+      float* cos_sin = s.floats(offset) + token * row;
+      cos_sin[pair] = static_cast<float>(std::cos(theta) * rope.magnitude);
+      cos_sin[pairs + pair] = static_cast<float>(std::sin(theta) * rope.magnitude);
+    });
+  }
+}
+
+void Compiler::rope(const Node& n) {
+  const Array x = in(n), y = out(n);
+  const int table = std::get<graph::RopeParams>(n.params).table;
+  const std::size_t pairs = graph_.ropes[size(table)].frequency.size(), offset = rope_tables_.at(table);
+  const bool adjacent = graph_.ropes[size(table)].adjacent;
+  const Cut cut = by_head(y);
+  add_items(cut,
+            {read(x, cut), write(y, cut),
+             region(offset, capacity_.rows(graph::Rows::tokens) * 2 * pairs * sizeof(float), false)},
+            [=, kernel = isa_.rope](const StepView& s, Share, std::size_t i) {
+              float* head = s.floats(y.offset) + i * size(y.dim);
+              const float* from = s.floats(x.offset) + i * size(x.dim);
+              std::memcpy(head, from, size(y.dim) * sizeof(float));
+              const float* cos = s.floats(offset) + s.token_row(y.rows, i / size(y.heads)) * 2 * pairs;
+              kernel(head, cos, cos + pairs, static_cast<int>(pairs), adjacent);
+            });
+}
+
+}  // namespace strata::cpu

@@ -1,0 +1,266 @@
+// Owns: the calls of matrix products, dense and of experts: quantising inputs, choosing experts, dealing out rows.
+// Knows kernels through their table; knows no weight format.
+//
+// Rows of weights are dealt out to threads by the bytes they read, so every weight is read from memory once for all
+// tokens of a step. The kernels give an element the same bits whatever rows and tokens share its call.
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/compiler.h"
+
+namespace strata::cpu {
+
+namespace {
+
+/// Threads get multiples of this many rows; kernels work on several at a time.
+constexpr std::size_t kRowUnit = 16;
+/// Weights that stay in a core's second-level cache while the tokens of a step pass over them.
+constexpr std::size_t kCachedWeights = std::size_t{128} << 10;
+/// Tokens of one kernel call.
+constexpr std::size_t kTokenBlock = 64;
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+std::size_t units(std::size_t rows) { return (rows + kRowUnit - 1) / kRowUnit; }
+
+/// One thread's part of a sequence of work whose items differ in cost.
+class Portion {
+ public:
+  Portion(std::uint64_t total, Share share)
+      : begin_(total * static_cast<std::uint64_t>(share.thread) / static_cast<std::uint64_t>(share.threads)),
+        end_(total * static_cast<std::uint64_t>(share.thread + 1) / static_cast<std::uint64_t>(share.threads)) {}
+
+  /// The next `count` items of `cost` each: those that start in the thread's part.
+  Range take(std::size_t count, std::uint64_t cost) {
+    Range range{first_from(begin_, count, cost), first_from(end_, count, cost)};
+    at_ += count * cost;
+    return range;
+  }
+
+ private:
+  std::size_t first_from(std::uint64_t limit, std::size_t count, std::uint64_t cost) const {
+    if (limit <= at_) return 0;
+    return static_cast<std::size_t>(std::min<std::uint64_t>(count, (limit - at_ + cost - 1) / cost));
+  }
+  std::uint64_t begin_, end_, at_ = 0;
+};
+
+/// The tokens of one product: entry i of `entries` (i itself without them) has input row entry / `share` and output
+/// row entry. `share` entries have the same input.
+struct Tokens {
+  const std::int32_t* entries;
+  std::size_t count, share;
+};
+
+}  // namespace
+
+struct Compiler::Matrix {
+  const std::byte* data;
+  std::size_t row_stride, rows, experts;
+  int k;
+  kernels::MatmulKernel kernel;
+  ActivationRows x;
+  std::size_t y;         ///< offset of float [entries][rows]
+  const float* bias;     ///< [rows] or null
+  void (*add)(const float* a, const float* b, float* out, int n);
+
+  std::uint64_t unit_cost() const { return kRowUnit * row_stride; }
+
+  /// Rows [begin, end) of one expert's matrix times some tokens.
+  void multiply(const StepView& s, std::size_t expert, Range units_of_rows, Tokens tokens) const {
+    const std::size_t end = std::min(units_of_rows.end * kRowUnit, rows);
+    std::size_t step = end;
+    if (tokens.count > 1) step = std::max(kCachedWeights / row_stride / kRowUnit * kRowUnit, kRowUnit);
+    for (std::size_t row = units_of_rows.begin * kRowUnit; row < end; row += step)
+      for (std::size_t token = 0; token < tokens.count; token += kTokenBlock)
+        multiply_block(s, data + (expert * rows + row) * row_stride, row, std::min(step, end - row), tokens, token);
+  }
+
+  void multiply_block(const StepView& s, const std::byte* weights, std::size_t row, std::size_t count, Tokens tokens,
+                      std::size_t first) const {
+    const void* from[kTokenBlock];
+    float* to[kTokenBlock];
+    const std::size_t block = std::min(kTokenBlock, tokens.count - first);
+    for (std::size_t i = 0; i < block; ++i) {
+      const std::size_t entry = tokens.entries ? size(tokens.entries[first + i]) : first + i;
+      from[i] = s.memory + x.offset + entry / tokens.share * x.stride;
+      to[i] = s.floats(y) + entry * rows + row;
+    }
+    kernel({weights, row_stride, from, to, static_cast<int>(count), static_cast<int>(block), k});
+    if (bias)
+      for (std::size_t i = 0; i < block; ++i) add(to[i], bias + row, to[i], static_cast<int>(count));
+  }
+};
+
+// --- quantised activations ---------------------------------------------------------------------------------------------
+
+Compiler::ActivationKey Compiler::activation_key(const Node& n) const {
+  const graph::WeightInfo& w = weight_info(n.weight[0]);
+  return {graph_.info({n.in[0]}).storage, kernels::find_format(isa_, w.type)->activation, static_cast<int>(w.ne[0])};
+}
+
+void Compiler::plan_activations(const std::vector<Group>& groups) {
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    for (int id : groups[g])
+      if (node(id).op == graph::Op::linear || node(id).op == graph::Op::expert_linear)
+        activations_[activation_key(node(id))].last_group = static_cast<int>(g);
+}
+
+void Compiler::release_activations() {
+  for (auto entry = activations_.begin(); entry != activations_.end();)
+    if (entry->second.last_group == group_index_) {
+      if (entry->second.bytes > 0) free_activations_.emplace(entry->second.bytes, entry->second.offset);
+      entry = activations_.erase(entry);
+    } else {
+      ++entry;
+    }
+}
+
+/// The input of a product in the format of its weight; the first of the products that need it quantises it.
+ActivationRows Compiler::activation(const Node& n) {
+  const ActivationKey key = activation_key(n);
+  const auto [storage, format, k] = key;
+  const Array x = in(n);
+  const std::size_t rows_each = x.width() / size(k), rows = capacity_.rows(x.rows) * rows_each;
+  if (format == kernels::ActivationFormat::f32)
+    return {x.offset, size(k) * sizeof(float), rows * size(k) * sizeof(float)};
+  const std::size_t stride = (kernels::activation_bytes(format, size(k)) + 63) / 64 * 64, bytes = rows * stride;
+  ActivationUse& use = activations_.at(key);
+  if (use.offset != graph::Arena::npos) return {use.offset, stride, bytes};
+
+  if (auto reusable = free_activations_.find(bytes); reusable != free_activations_.end()) {
+    use.offset = reusable->second;
+    free_activations_.erase(reusable);
+  } else {
+    use.offset = reserve(bytes);
+  }
+  use.bytes = bytes;
+  const Cut cut{x.rows, static_cast<int>(rows_each)};
+  add_items(cut, {read(x, cut), region(use.offset, bytes, true, cut)},
+            [from = x.offset, to = use.offset, k = k, stride,
+             kernel = isa_.quantize[static_cast<std::size_t>(format)]](const StepView& s, Share, std::size_t i) {
+              kernel(s.floats(from) + i * size(k), s.memory + to + i * stride, k);
+            });
+  return {use.offset, stride, bytes};
+}
+
+Compiler::Matrix Compiler::matrix(const Node& n) {
+  const graph::WeightInfo& w = weight_info(n.weight[0]);
+  const kernels::FormatKernels* format = kernels::find_format(isa_, w.type);
+  return {weight_data(n.weight[0]), row_bytes(w.type, w.ne[0]), w.ne[1],        w.ne[2],
+          static_cast<int>(w.ne[0]), format->matmul,            activation(n), out(n).offset,
+          vector(n.weight[1]),       isa_.add};
+}
+
+// --- dense -----------------------------------------------------------------------------------------------------------
+
+void Compiler::linear(const Group& group) {
+  std::vector<Matrix> matrices;
+  std::vector<Access> accesses;
+  std::uint64_t total = 0;
+  for (int id : group) {
+    matrices.push_back(matrix(node(id)));
+    const Matrix& m = matrices.back();
+    accesses.push_back(region(m.x.offset, m.x.bytes, false));
+    accesses.push_back(write(out(node(id))));
+    total += units(m.rows) * m.unit_cost();
+  }
+  const graph::Rows rows = out(node(group.front())).rows;
+  add(std::move(accesses), [matrices = std::move(matrices), total, rows](const StepView& s, Share share) {
+    const Tokens tokens{nullptr, s.rows(rows), 1};
+    Portion portion(total, share);
+    for (const Matrix& m : matrices) m.multiply(s, 0, portion.take(units(m.rows), m.unit_cost()), tokens);
+  });
+}
+
+// --- experts ---------------------------------------------------------------------------------------------------------
+
+/// Chooses by logit (both gatings grow with it); of equals, the lower index.
+void Compiler::route(const Node& n) {
+  const Array logits = in(n), ids = array(n.out[0]), weights = array(n.out[1]);
+  const auto params = std::get<graph::RouteParams>(n.params);
+  const std::size_t experts = logits.width(), chosen = size(params.chosen);
+  need_scratch(experts * sizeof(float));
+  const Cut cut = by_row(ids);
+  auto gate = params.gating == graph::Gating::softmax ? isa_.softmax : isa_.sigmoid;
+  add_items(cut, {read(logits, cut), write(ids, cut), write(weights, cut)},
+            [=](const StepView& s, Share share, std::size_t row) {
+              const float* logit = s.floats(logits.offset) + row * experts;
+              std::int32_t* id = s.at<std::int32_t>(ids.offset) + row * chosen;
+              float* weight = s.floats(weights.offset) + row * chosen;
+              std::size_t found = 0;
+              for (std::size_t e = 0; e < experts; ++e) {
+                if (found == chosen && !(logit[e] > logit[id[chosen - 1]])) continue;
+                std::size_t at = found < chosen ? found++ : chosen - 1;
+                for (; at > 0 && logit[e] > logit[id[at - 1]]; --at) id[at] = id[at - 1];
+                id[at] = static_cast<std::int32_t>(e);
+              }
+              float* probability = s.scratch_of<float>(share);
+              gate(logit, probability, static_cast<int>(experts));
+              float sum = 0;
+              for (std::size_t i = 0; i < chosen; ++i) sum += weight[i] = probability[id[i]];
+              // 2^-14, the smallest normal half: the quotient stays finite when all chosen are nearly impossible.
+              const float divisor = params.normalise ? std::max(sum, 6.103515625e-5f) : 1.0f;
+              const float factor = params.scale == 0.0f ? 1.0f : params.scale;
+              for (std::size_t i = 0; i < chosen; ++i) weight[i] = weight[i] / divisor * factor;
+            });
+}
+
+/// By expert, the entries (row * chosen + rank) that use it, ascending: int32 begin[experts + 1], entry[rows * chosen].
+struct Compiler::Lists {
+  std::size_t offset, bytes;
+};
+
+Compiler::Lists Compiler::expert_lists(const Array& ids, int storage, std::size_t experts) {
+  const std::size_t capacity = capacity_.rows(ids.rows) * ids.width();
+  const std::size_t bytes = (experts + 1 + capacity) * sizeof(std::int32_t);
+  auto [entry, fresh] = lists_.try_emplace(bytes);
+  if (fresh) entry->second.offset = reserve(bytes);
+  const Lists lists{entry->second.offset, bytes};
+  if (entry->second.storage == storage) return lists;
+  entry->second.storage = storage;
+  add({read(ids), region(lists.offset, lists.bytes, true)}, [=](const StepView& s, Share share) {
+    if (share.thread != 0) return;
+    const std::int32_t* id = s.at<std::int32_t>(ids.offset);
+    const std::size_t entries = s.rows(ids.rows) * ids.width();
+    std::int32_t* begin = s.at<std::int32_t>(lists.offset);
+    std::int32_t* list = begin + experts + 1;
+    // Counts, then where each expert's list ends; filling from the back leaves where it begins.
+    std::fill_n(begin, experts + 1, 0);
+    for (std::size_t i = 0; i < entries; ++i) ++begin[id[i]];
+    for (std::size_t e = 1; e <= experts; ++e) begin[e] += begin[e - 1];
+    for (std::size_t i = entries; i-- > 0;) list[--begin[id[i]]] = static_cast<std::int32_t>(i);
+  });
+  return lists;
+}
+
+void Compiler::expert_linear(const Group& group) {
+  const Node& first = node(group.front());
+  const Array ids = in(first, 1);
+  const std::size_t experts = weight_info(first.weight[0]).ne[2];
+  const Lists lists = expert_lists(ids, graph_.info({first.in[1]}).storage, experts);
+  std::vector<Matrix> matrices;
+  std::vector<Access> accesses{region(lists.offset, lists.bytes, false)};
+  for (int id : group) {
+    matrices.push_back(matrix(node(id)));
+    accesses.push_back(region(matrices.back().x.offset, matrices.back().x.bytes, false));
+    accesses.push_back(write(out(node(id))));
+  }
+  const std::size_t share_input = in(first).heads == 1 ? ids.width() : 1;
+  add(std::move(accesses), [matrices = std::move(matrices), lists, experts, share_input](const StepView& s, Share share) {
+    const std::int32_t* begin = s.at<std::int32_t>(lists.offset);
+    const std::int32_t* list = begin + experts + 1;
+    // A matrix is read once, and multiplied once per user.
+    auto cost = [](const Matrix& m, std::size_t users) { return m.unit_cost() * (users + 1); };
+    std::uint64_t total = 0;
+    for (std::size_t e = 0; e < experts; ++e)
+      if (const std::size_t users = size(begin[e + 1] - begin[e]); users > 0)
+        for (const Matrix& m : matrices) total += units(m.rows) * cost(m, users);
+    Portion portion(total, share);
+    for (std::size_t e = 0; e < experts; ++e)
+      if (const std::size_t users = size(begin[e + 1] - begin[e]); users > 0)
+        for (const Matrix& m : matrices)
+          m.multiply(s, e, portion.take(units(m.rows), cost(m, users)), {list + begin[e], users, share_input});
+  });
+}
+
+}  // namespace strata::cpu

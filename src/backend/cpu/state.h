@@ -1,0 +1,73 @@
+// Owns: what sequences remember on the host: cache pages and recurrent slots. The runtime counts references.
+// Knows no operation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/platform.h"
+
+namespace strata::cpu {
+
+/// Pages and slots live in slabs that never move, one for each `reserve` that had to grow.
+///
+/// A page holds for each attention layer K [kv_heads][page_tokens][k_dim], then V [kv_heads][page_tokens][v_dim], so
+/// that the positions of a head are contiguous. A slot holds each recurrent state in turn. Every one starts at a
+/// multiple of 64 bytes.
+class State final : public backend::StateStore {
+ public:
+  static Result<std::unique_ptr<State>> make(const backend::StateLayout& layout);
+
+  Result<void> reserve(int pages, int slots) override;
+  Result<void> copy_page(int from, int to) override;
+  Result<void> copy_slot(int from, int to) override;
+  Result<void> clear_slot(int slot) override;
+  std::uint64_t bytes() const override;
+
+  backend::KvType kv_type() const { return type_; }
+  int page_tokens() const { return page_tokens_; }
+  int pages() const { return static_cast<int>(pages_.at.size()); }
+  int slots() const { return static_cast<int>(slots_.at.size()); }
+
+  /// Keys of one head in a page: [page_tokens][k_dim] of the cache's type. `kv` is an index of StateLayout::kv.
+  std::byte* keys(int page, int kv, int head) const {
+    const Layer& layer = layers_[static_cast<std::size_t>(kv)];
+    return pages_.at[static_cast<std::size_t>(page)] + layer.keys + static_cast<std::size_t>(head) * layer.key_head;
+  }
+  /// Values likewise: [page_tokens][v_dim].
+  std::byte* values(int page, int kv, int head) const {
+    const Layer& layer = layers_[static_cast<std::size_t>(kv)];
+    return pages_.at[static_cast<std::size_t>(page)] + layer.values + static_cast<std::size_t>(head) * layer.value_head;
+  }
+  /// A recurrent state of a slot; `state` is an index of StateLayout::recurrent.
+  float* recurrent(int slot, int state) const {
+    return reinterpret_cast<float*>(slots_.at[static_cast<std::size_t>(slot)] +
+                                    recurrent_[static_cast<std::size_t>(state)]);
+  }
+
+ private:
+  /// Offsets in a page and bytes per head, of one attention layer.
+  struct Layer {
+    std::size_t keys, key_head, values, value_head;
+  };
+  /// Equal pieces of memory, numbered from 0.
+  struct Pool {
+    std::size_t bytes = 0;  ///< of a piece
+    std::vector<std::byte*> at;
+    std::vector<platform::Pages> slabs;
+    Result<void> grow(int count, const char* what);
+    Result<void> copy(int from, int to, const char* what);
+  };
+
+  State() = default;
+
+  backend::KvType type_ = backend::KvType::f16;
+  int page_tokens_ = 0;
+  std::vector<Layer> layers_;
+  std::vector<std::size_t> recurrent_;  ///< offset in a slot
+  Pool pages_, slots_;
+};
+
+}  // namespace strata::cpu
