@@ -15,7 +15,7 @@ struct Tile32 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_32;
   static constexpr int max_tokens = V::tokens_32;
   template <int T>
-  static constexpr int rows = T == 1 ? 4 : V::rows_32;
+  static constexpr int rows = T == 1 ? 1 : V::rows_32;
 
   template <int R, int T>
   struct State {

@@ -1,5 +1,6 @@
 // Owns: the product of float rows: F32, F16, BF16. Knows no instruction.
-// Element i is added to lane i mod V::lanes, in the order of i; lanes are then summed in V::sum's order.
+// Vector number n of a row (elements n * V::lanes on) is added to running sum n mod V::chains, in the order of n; the
+// running sums are then added in turn, and their lanes in V::sum's order.
 #pragma once
 
 #include "kernels/cpu/kernels.h"
@@ -12,37 +13,57 @@ struct FloatTile {
   static constexpr ActivationFormat activation = ActivationFormat::f32;
   static constexpr int max_tokens = 4;
   template <int T>
-  static constexpr int rows = T == 1 ? 4 : V::float_rows;
+  static constexpr int rows = T == 1 ? 1 : V::float_rows;  // one row at a time reads memory in order
+
+  template <int R, int T>
+  struct State {
+    const Element* w[R];
+    const float* x[T];
+    typename V::F sum[V::chains][R][T];
+
+    /// One vector at element i into running sum C; `rest` of its lanes exist, the others count as zero.
+    template <int C, class... Rest>
+    [[gnu::always_inline]] void step(int i, Rest... rest) {
+      typename V::F weights[R];
+      unroll<R>([&](auto r) __attribute__((always_inline)) {
+        if constexpr (T == 1) V::prefetch(w[r] + i, V::prefetch_bytes);
+        weights[r] = V::load(w[r] + i, rest...);
+      });
+      unroll<T>([&](auto t) __attribute__((always_inline)) {
+        const auto inputs = V::load(x[t] + i, rest...);
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+          sum[C][r][t] = V::fma(weights[r], inputs, sum[C][r][t]);
+        });
+      });
+    }
+  };
 
   template <int R, int T>
   static void run(const MatmulCall& call, int row, int token) {
-    using F = typename V::F;
-    const Element* w[R];
-    const float* x[T];
-    F sum[R][T];
+    constexpr int lanes = V::lanes, chains = V::chains;
+    State<R, T> state;
     unroll<R>([&](auto r) {
-      w[r] = reinterpret_cast<const Element*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride);
-      unroll<T>([&](auto t) { sum[r][t] = V::zero(); });
+      state.w[r] = reinterpret_cast<const Element*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride);
+      unroll<T>([&](auto t) { unroll<chains>([&](auto c) { state.sum[c][r][t] = V::zero(); }); });
     });
-    unroll<T>([&](auto t) { x[t] = static_cast<const float*>(call.x[token + t]); });
+    unroll<T>([&](auto t) { state.x[t] = static_cast<const float*>(call.x[token + t]); });
     int i = 0;
-    for (; i + V::lanes <= call.k; i += V::lanes) {
-      F weights[R];
-      unroll<R>([&](auto r) {
-        if constexpr (T == 1) V::prefetch(w[r] + i, V::prefetch_bytes);
-        weights[r] = V::load(w[r] + i);
-      });
+    for (; i + chains * lanes <= call.k; i += chains * lanes)
+      unroll<chains>([&](auto c) __attribute__((always_inline)) { state.template step<c>(i + c * lanes); });
+    unroll<chains>([&](auto c) __attribute__((always_inline)) {
+      const int rest = call.k - i - c * lanes;
+      if (rest >= lanes)
+        state.template step<c>(i + c * lanes);
+      else if (rest > 0)
+        state.template step<c>(i + c * lanes, rest);
+    });
+    unroll<R>([&](auto r) {
       unroll<T>([&](auto t) {
-        const F inputs = V::load(x[t] + i);
-        unroll<R>([&](auto r) { sum[r][t] = V::fma(weights[r], inputs, sum[r][t]); });
+        auto total = state.sum[0][r][t];
+        unroll<chains - 1>([&](auto c) { total = V::add(total, state.sum[c + 1][r][t]); });
+        call.y[token + t][row + r] = V::sum(total);
       });
-    }
-    if (const int rest = call.k - i; rest > 0)  // missing lanes are zero
-      unroll<T>([&](auto t) {
-        const F inputs = V::load(x[t] + i, rest);
-        unroll<R>([&](auto r) { sum[r][t] = V::fma(V::load(w[r] + i, rest), inputs, sum[r][t]); });
-      });
-    unroll<R>([&](auto r) { unroll<T>([&](auto t) { call.y[token + t][row + r] = V::sum(sum[r][t]); }); });
+    });
   }
 };
 

@@ -15,7 +15,7 @@ struct Scalar {
   static constexpr const char* name = "scalar";
 
   // Floats.
-  static constexpr int lanes = 4, float_rows = 2;
+  static constexpr int lanes = 4, chains = 2, float_rows = 1;
   struct F {
     float v[4];
   };
@@ -42,6 +42,9 @@ struct Scalar {
   static void store(float* p, F a, int n) { std::memcpy(p, a.v, static_cast<std::size_t>(n) * sizeof(float)); }
   static void store(formats::Half* p, F a, int n) {
     for (int i = 0; i < n; ++i) p[i] = formats::to_half(a.v[i]);
+  }
+  static F add(F a, F b) {
+    return each([&](int i) { return a.v[i] + b.v[i]; });
   }
   static F mul(F a, F b) {
     return each([&](int i) { return a.v[i] * b.v[i]; });
@@ -109,7 +112,7 @@ struct Scalar {
   }
 
   // Blocks of 256: codes in chunks of 64, scales of 16-element groups.
-  static constexpr int tokens_256 = 4, rows_256 = 1;
+  static constexpr int tokens_256 = 4;
   struct Codes {
     std::uint8_t v[64];
   };

@@ -1,0 +1,28 @@
+// Owns: the avx2 table.
+#include "kernels/cpu/isa/avx2/vocabulary.h"
+#include "kernels/cpu/isa/tables.h"
+#include "kernels/cpu/skeleton/lane.h"
+#include "kernels/cpu/skeleton/table.h"
+#if STRATA_XSIMD
+#include <xsimd/xsimd.hpp>
+#endif
+
+namespace strata::kernels {
+namespace {
+
+struct Avx2Table : Avx2 {
+#if STRATA_XSIMD
+  using Batch = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
+#else
+  using Batch = Lane<Avx2>;
+#endif
+};
+
+}  // namespace
+
+const IsaKernels& avx2_table() {
+  static const IsaKernels table = make_table<Avx2Table>(has_avx2, avx2_formats());
+  return table;
+}
+
+}  // namespace strata::kernels

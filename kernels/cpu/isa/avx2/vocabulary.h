@@ -1,0 +1,175 @@
+// Owns: the vocabulary of the skeletons for AVX2, FMA and F16C. Means the same as scalar/vocabulary.h.
+// Partial loads and stores touch nothing outside the operand.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/formats/half.h"
+
+namespace strata::kernels {
+namespace {
+
+struct Avx2 {
+  static constexpr const char* name = "avx2";
+
+  // Floats.
+  static constexpr int lanes = 8, chains = 2, float_rows = 1;
+  using F = __m256;
+  static __m256i first(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static F zero() { return _mm256_setzero_ps(); }
+  static F set(float x) { return _mm256_set1_ps(x); }
+  static F load(const float* p) { return _mm256_loadu_ps(p); }
+  static F load(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
+  static F load(const formats::Half* p) { return _mm256_cvtph_ps(load128(p)); }
+  static F widen(__m128i upper) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16)); }
+  static F load(const formats::Bfloat* p) { return widen(load128(p)); }
+  template <class Sixteen>
+  static F load(const Sixteen* p, int n) {
+    Sixteen padded[8] = {};
+    for (int i = 0; i < n; ++i) padded[i] = p[i];
+    return load(padded);
+  }
+  static void store(float* p, F a) { _mm256_storeu_ps(p, a); }
+  static void store(float* p, F a, int n) { _mm256_maskstore_ps(p, first(n), a); }
+  static void store(formats::Half* p, F a, int n) {
+    formats::Half halves[8];
+    const __m128i bits = _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(halves), bits);
+    if (n == 8)
+      std::memcpy(p, halves, sizeof halves);
+    else
+      for (int i = 0; i < n; ++i) p[i] = halves[i];
+  }
+  static F add(F a, F b) { return _mm256_add_ps(a, b); }
+  static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+  static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+  static float sum(F a) {
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+  }
+  static constexpr int prefetch_bytes = 1024;
+  static void prefetch(const void* p, int bytes) {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)), _MM_HINT_T0);
+  }
+
+  // Integer sums, one to a float lane.
+  using Ints = __m256i;
+  static Ints no_ints() { return _mm256_setzero_si256(); }
+  static F add_product(F sum, F factor, Ints a) { return _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }
+  static F subtract_product(F sum, F factor, Ints a) { return _mm256_fnmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }
+  static F half(formats::Half h) { return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(h.bits))); }
+
+  // Blocks of 32.
+  static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 1;
+  using Bytes = __m256i;
+  struct Weights {
+    __m256i magnitude, sign;
+  };
+  static __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+  template <int N>
+  static Bytes bytes(const std::int8_t* p, std::size_t) {
+    return load256(p);
+  }
+  static __m256i low4(__m256i v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
+  template <int N>
+  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t) {
+    const __m128i v = load128(p);
+    const __m256i codes = low4(_mm256_inserti128_si256(_mm256_castsi128_si256(v), _mm_srli_epi16(v, 4), 1));
+    return _mm256_sub_epi8(codes, _mm256_set1_epi8(8));
+  }
+  template <int N>
+  static F halves(const formats::Half* p, std::size_t) {
+    return half(*p);
+  }
+  template <int N>
+  static F block_scales(const float* p) {
+    return set(*p);
+  }
+  // The product instruction takes unsigned by signed bytes and saturates its pairs to 16 bits: magnitudes up to 128
+  // by activations up to 127 give at most 32512.
+  static Weights prepare(Bytes b) { return {_mm256_abs_epi8(b), b}; }
+  template <int N>
+  static __m256i inputs(const std::int8_t* q) {
+    return load256(q);
+  }
+  static Ints dot(Weights w, __m256i q) {
+    const __m256i pairs = _mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(q, w.sign));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  }
+
+  // Blocks of 256: codes in chunks of 64. Products of code and activation are summed in pairs to 16 bits (at most
+  // 2 * 63 * 127), then multiplied by their group's 16-bit scale. The halves of `Scales` are those of the even and of
+  // the odd groups; 32 codes are an even group and the next.
+  static constexpr int tokens_256 = 4;
+  struct Codes {
+    __m256i lower, upper;
+  };
+  using Scales = __m256i;
+  using Mins = __m256i;
+  static Codes nibbles(const std::uint8_t* p) {
+    const __m256i v = load256(p);
+    return {low4(v), low4(_mm256_srli_epi16(v, 4))};
+  }
+  template <int Upper>
+  static Codes nibble(const std::uint8_t* p) {
+    const __m256i a = load256(p), b = load256(p + 32);
+    if constexpr (Upper) return {low4(_mm256_srli_epi16(a, 4)), low4(_mm256_srli_epi16(b, 4))};
+    return {low4(a), low4(b)};
+  }
+  template <int At, int Mask>
+  static __m256i field_at_4(__m256i v) {
+    const __m256i moved = At <= 4 ? _mm256_slli_epi16(v, (4 - At) & 15) : _mm256_srli_epi16(v, (At - 4) & 15);
+    return _mm256_and_si256(moved, _mm256_set1_epi8(Mask << 4));
+  }
+  template <int A, int B, int Mask>
+  static Codes fields_at_4(const std::uint8_t* p) {
+    const __m256i v = load256(p);
+    return {field_at_4<A, Mask>(v), field_at_4<B, Mask>(v)};
+  }
+  static Codes either(Codes a, Codes b) {
+    return {_mm256_or_si256(a.lower, b.lower), _mm256_or_si256(a.upper, b.upper)};
+  }
+  static __m128i words(const std::uint32_t w[2]) { return _mm_set_epi64x(0, static_cast<long long>(std::uint64_t{w[1]} << 32 | w[0])); }
+  static Scales scales_of_32(const std::uint32_t w[2]) {
+    return _mm256_broadcastsi128_si256(_mm_cvtepi8_epi16(words(w)));
+  }
+  static Scales scales_of_16(const std::int8_t* p) {
+    const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(load128(p), order));
+  }
+  static Mins mins_of_32(const std::uint32_t w[2]) {
+    const __m128i v = words(w);
+    return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(v, v));
+  }
+  static Mins mins_of_16(const std::int8_t* p) { return _mm256_cvtepi8_epi16(load128(p)); }
+  template <int G>
+  static __m256i pair(Scales s) {
+    return _mm256_shuffle_epi8(s, _mm256_set1_epi16((2 * G + 1) << 8 | 2 * G));
+  }
+  template <int J>
+  static Codes scale(Scales s) {
+    return {pair<2 * J>(s), pair<2 * J + 1>(s)};
+  }
+  static Ints add_dot(Ints sum, Codes u, const std::int8_t* q, Codes scale) {
+    const __m256i lower = _mm256_madd_epi16(_mm256_maddubs_epi16(u.lower, load256(q)), scale.lower);
+    const __m256i upper = _mm256_madd_epi16(_mm256_maddubs_epi16(u.upper, load256(q + 32)), scale.upper);
+    return _mm256_add_epi32(sum, _mm256_add_epi32(lower, upper));
+  }
+  static Ints dot_sums(Mins m, const std::int16_t* sums) { return _mm256_madd_epi16(m, load256(sums)); }
+  template <int Factor>
+  static Ints negated_times(Ints a) {
+    static_assert(Factor == 32);
+    return _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(a, 5));
+  }
+};
+
+}  // namespace
+}  // namespace strata::kernels

@@ -1,0 +1,10 @@
+// Owns: the weight formats' part of the avx512 table.
+#include "kernels/cpu/isa/avx512/vocabulary.h"
+#include "kernels/cpu/isa/tables.h"
+#include "kernels/formats/all_simd.h"
+
+namespace strata::kernels {
+
+std::span<const FormatKernels> avx512_formats() { return FormatTable<Avx512, formats::AllFormats>::rows; }
+
+}  // namespace strata::kernels

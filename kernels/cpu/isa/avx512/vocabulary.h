@@ -1,0 +1,164 @@
+// Owns: the vocabulary of the skeletons for AVX-512 F, BW, DQ, VL, VNNI. Means the same as scalar/vocabulary.h.
+// Partial loads and stores are masked: nothing outside the operand is touched.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/formats/half.h"
+
+namespace strata::kernels {
+namespace {
+
+struct Avx512 {
+  static constexpr const char* name = "avx512";
+
+  // Floats.
+  static constexpr int lanes = 16, chains = 2, float_rows = 2;
+  using F = __m512;
+  static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+  static F zero() { return _mm512_setzero_ps(); }
+  static F set(float x) { return _mm512_set1_ps(x); }
+  static F load(const float* p) { return _mm512_loadu_ps(p); }
+  static F load(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
+  static F load(const formats::Half* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static F load(const formats::Half* p, int n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p)); }
+  static F widen(__m256i upper) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16)); }
+  static F load(const formats::Bfloat* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static F load(const formats::Bfloat* p, int n) { return widen(_mm256_maskz_loadu_epi16(first(n), p)); }
+  static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
+  static void store(float* p, F a, int n) { _mm512_mask_storeu_ps(p, first(n), a); }
+  static void store(formats::Half* p, F a, int n) {
+    _mm256_mask_storeu_epi16(p, first(n), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  static F add(F a, F b) { return _mm512_add_ps(a, b); }
+  static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  static float sum(F a) {
+    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+  }
+  static constexpr int prefetch_bytes = 1024;
+  static void prefetch(const void* p, int bytes) {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)), _MM_HINT_T0);
+  }
+
+  // Integer sums, one to a float lane.
+  using Ints = __m512i;
+  static Ints no_ints() { return _mm512_setzero_si512(); }
+  static F add_product(F sum, F factor, Ints a) { return _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
+  static F subtract_product(F sum, F factor, Ints a) { return _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
+  static F half(formats::Half h) { return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(h.bits))); }
+
+  // Blocks of 32: two at a time, one to each 256-bit half; a missing second block is zero.
+  static constexpr int blocks = 2, tokens_32 = 4, rows_32 = 4;
+  using Bytes = __m512i;
+  using Weights = __m512i;
+  struct Inputs {
+    __m512i q, bias;
+  };
+  static const std::uint8_t* at(const void* p, std::size_t bytes) { return static_cast<const std::uint8_t*>(p) + bytes; }
+  static __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+  template <int N>
+  static Bytes bytes(const std::int8_t* p, std::size_t stride) {
+    if constexpr (N == 1) return _mm512_zextsi256_si512(load256(p));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(load256(p)), load256(at(p, stride)), 1);
+  }
+  template <int N>
+  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t stride) {
+    __m512i both = _mm512_broadcast_i32x4(load128(p));  // quarters: low, high of block 0; low, high of block 1
+    if constexpr (N == 2) both = _mm512_mask_broadcast_i32x4(both, 0xff00, load128(at(p, stride)));
+    const __m512i shift = _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0);
+    const __m512i codes = _mm512_and_si512(_mm512_srlv_epi64(both, shift), _mm512_set1_epi8(15));
+    const __m512i q = _mm512_sub_epi8(codes, _mm512_set1_epi8(8));
+    if constexpr (N == 1) return _mm512_zextsi256_si512(_mm512_castsi512_si256(q));
+    return q;
+  }
+  template <int N>
+  static F halves(const formats::Half* p, std::size_t stride) {
+    if constexpr (N == 1) return half(*p);
+    std::uint32_t a = p->bits, b = reinterpret_cast<const formats::Half*>(at(p, stride))->bits;
+    const __m256i pair = _mm256_set1_epi32(static_cast<int>(a | b << 16));
+    const __m256i order = _mm256_setr_epi64x(0x0100010001000100, 0x0100010001000100, 0x0302030203020302, 0x0302030203020302);
+    return _mm512_cvtph_ps(_mm256_shuffle_epi8(pair, order));
+  }
+  template <int N>
+  static F block_scales(const float* p) {
+    if constexpr (N == 1) return set(*p);
+    return _mm512_mask_blend_ps(0xff00, set(p[0]), set(p[1]));
+  }
+  // The dot product instruction takes unsigned by signed bytes: the weights get 128 added, the bias takes it back.
+  static Weights prepare(Bytes b) { return _mm512_xor_si512(b, _mm512_set1_epi8(-128)); }
+  template <int N>
+  static Inputs inputs(const std::int8_t* p) {
+    const __m512i q = N == 1 ? _mm512_zextsi256_si512(load256(p)) : _mm512_loadu_si512(p);
+    const __m512i sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(-128), q);
+    return {q, _mm512_sub_epi32(_mm512_setzero_si512(), sums)};
+  }
+  static Ints dot(Weights w, const Inputs& x) { return _mm512_dpbusd_epi32(x.bias, w, x.q); }
+
+  // Blocks of 256: codes in chunks of 64. Products of code and activation are summed in pairs to 16 bits (at most
+  // 2 * 63 * 127), then multiplied by their group's 16-bit scale. Quarter g of `Scales` holds those of groups
+  // g, 4 + g, 8 + g, 12 + g; quarter g of chunk j is group 4j + g.
+  static constexpr int tokens_256 = 8;
+  using Codes = __m512i;
+  using Scales = __m512i;
+  using Mins = __m256i;
+  static __m512i twice(const std::uint8_t* p) { return _mm512_broadcast_i64x4(load256(p)); }
+  static __m512i lower_upper(int lower, int upper) {
+    return _mm512_set_epi64(upper, upper, upper, upper, lower, lower, lower, lower);
+  }
+  static Codes nibbles(const std::uint8_t* p) {
+    return _mm512_and_si512(_mm512_srlv_epi64(twice(p), lower_upper(0, 4)), _mm512_set1_epi8(15));
+  }
+  template <int Upper>
+  static Codes nibble(const std::uint8_t* p) {
+    const __m512i v = _mm512_loadu_si512(p);
+    return _mm512_and_si512(Upper ? _mm512_srli_epi16(v, 4) : v, _mm512_set1_epi8(15));
+  }
+  template <int A, int B, int Mask>
+  static Codes fields_at_4(const std::uint8_t* p) {
+    const __m512i turned = _mm512_rorv_epi64(twice(p), lower_upper((A + 60) % 64, (B + 60) % 64));
+    return _mm512_and_si512(turned, _mm512_set1_epi8(Mask << 4));
+  }
+  static Codes either(Codes a, Codes b) { return _mm512_or_si512(a, b); }
+  static __m128i words(const std::uint32_t w[2]) { return _mm_set_epi64x(0, static_cast<long long>(std::uint64_t{w[1]} << 32 | w[0])); }
+  static Scales quarters(__m128i ordered) {
+    return _mm512_permutexvar_epi64(_mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0), _mm512_castsi256_si512(_mm256_cvtepi8_epi16(ordered)));
+  }
+  static Scales scales_of_32(const std::uint32_t w[2]) {
+    return quarters(_mm_shuffle_epi8(words(w), _mm_setr_epi8(0, 2, 4, 6, 0, 2, 4, 6, 1, 3, 5, 7, 1, 3, 5, 7)));
+  }
+  static Scales scales_of_16(const std::int8_t* p) {
+    return quarters(_mm_shuffle_epi8(load128(p), _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
+  }
+  static Mins mins_of_32(const std::uint32_t w[2]) {
+    const __m128i v = words(w);
+    return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(v, v));
+  }
+  static Mins mins_of_16(const std::int8_t* p) { return _mm256_cvtepi8_epi16(load128(p)); }
+  template <int J>
+  static __m512i scale(Scales s) {
+    return _mm512_shuffle_epi8(s, _mm512_set1_epi16((2 * J + 1) << 8 | 2 * J));
+  }
+  static Ints add_dot(Ints sum, Codes u, const std::int8_t* q, __m512i scale) {
+    return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(u, _mm512_loadu_si512(q)), scale);
+  }
+  static Ints dot_sums(Mins m, const std::int16_t* sums) {
+    return _mm512_zextsi256_si512(_mm256_madd_epi16(m, load256(sums)));
+  }
+  template <int Factor>
+  static Ints negated_times(Ints a) {
+    static_assert(Factor == 32);
+    return _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(a, 5));
+  }
+};
+
+}  // namespace
+}  // namespace strata::kernels

@@ -1,0 +1,10 @@
+// Owns: the weight formats' part of the neon table.
+#include "kernels/cpu/isa/neon/vocabulary.h"
+#include "kernels/cpu/isa/tables.h"
+#include "kernels/formats/all_simd.h"
+
+namespace strata::kernels {
+
+std::span<const FormatKernels> neon_formats() { return FormatTable<Neon, formats::AllFormats>::rows; }
+
+}  // namespace strata::kernels

@@ -1,0 +1,28 @@
+// Owns: the neon table.
+#include "kernels/cpu/isa/neon/vocabulary.h"
+#include "kernels/cpu/isa/tables.h"
+#include "kernels/cpu/skeleton/lane.h"
+#include "kernels/cpu/skeleton/table.h"
+#if STRATA_XSIMD
+#include <xsimd/xsimd.hpp>
+#endif
+
+namespace strata::kernels {
+namespace {
+
+struct NeonTable : Neon {
+#if STRATA_XSIMD
+  using Batch = xsimd::batch<float, xsimd::neon64>;
+#else
+  using Batch = Lane<Neon>;
+#endif
+};
+
+}  // namespace
+
+const IsaKernels& neon_table() {
+  static const IsaKernels table = make_table<NeonTable>(has_dotprod, neon_formats());
+  return table;
+}
+
+}  // namespace strata::kernels

@@ -1,0 +1,170 @@
+// Owns: the vocabulary of the skeletons for 64-bit Arm with the dot product instructions. Means the same as
+// scalar/vocabulary.h. Partial loads and stores touch nothing outside the operand.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/formats/half.h"
+
+namespace strata::kernels {
+namespace {
+
+struct Neon {
+  static constexpr const char* name = "neon";
+
+  // Floats.
+  static constexpr int lanes = 4, chains = 4, float_rows = 1;
+  using F = float32x4_t;
+  static F zero() { return vdupq_n_f32(0); }
+  static F set(float x) { return vdupq_n_f32(x); }
+  static F load(const float* p) { return vld1q_f32(p); }
+  static F load(const formats::Half* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p))));
+  }
+  static F load(const formats::Bfloat* p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p)), 16));
+  }
+  template <class Element>
+  static F load(const Element* p, int n) {
+    Element padded[4] = {};
+    for (int i = 0; i < n; ++i) padded[i] = p[i];
+    return load(padded);
+  }
+  static void store(float* p, F a) { vst1q_f32(p, a); }
+  static void store(float* p, F a, int n) {
+    float padded[4];
+    vst1q_f32(padded, a);
+    for (int i = 0; i < n; ++i) p[i] = padded[i];
+  }
+  static void store(formats::Half* p, F a, int n) {
+    std::uint16_t padded[4];
+    vst1_u16(padded, vreinterpret_u16_f16(vcvt_f16_f32(a)));
+    for (int i = 0; i < n; ++i) p[i].bits = padded[i];
+  }
+  static F add(F a, F b) { return vaddq_f32(a, b); }
+  static F mul(F a, F b) { return vmulq_f32(a, b); }
+  static F fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
+  static float sum(F a) {
+    const float32x2_t x = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(x, 0) + vget_lane_f32(x, 1);
+  }
+  static constexpr int prefetch_bytes = 1024;
+  static void prefetch(const void* p, int bytes) {
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)));
+  }
+
+  // Integer sums, one to a float lane.
+  using Ints = int32x4_t;
+  static Ints no_ints() { return vdupq_n_s32(0); }
+  static F add_product(F sum, F factor, Ints a) { return vfmaq_f32(sum, factor, vcvtq_f32_s32(a)); }
+  static F subtract_product(F sum, F factor, Ints a) { return vfmsq_f32(sum, factor, vcvtq_f32_s32(a)); }
+  static F half(formats::Half h) { return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h.bits))); }
+
+  // Blocks of 32.
+  static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 2;
+  struct Bytes {
+    int8x16_t lower, upper;
+  };
+  using Weights = Bytes;
+  template <int N>
+  static Bytes bytes(const std::int8_t* p, std::size_t) {
+    return {vld1q_s8(p), vld1q_s8(p + 16)};
+  }
+  static uint8x16_t low4(uint8x16_t v) { return vandq_u8(v, vdupq_n_u8(15)); }
+  template <int N>
+  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t) {
+    const uint8x16_t v = vld1q_u8(p);
+    const int8x16_t eight = vdupq_n_s8(8);
+    return {vsubq_s8(vreinterpretq_s8_u8(low4(v)), eight), vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(v, 4)), eight)};
+  }
+  template <int N>
+  static F halves(const formats::Half* p, std::size_t) {
+    return half(*p);
+  }
+  template <int N>
+  static F block_scales(const float* p) {
+    return set(*p);
+  }
+  static Weights prepare(Bytes b) { return b; }
+  template <int N>
+  static Bytes inputs(const std::int8_t* p) {
+    return {vld1q_s8(p), vld1q_s8(p + 16)};
+  }
+  static Ints dot(Weights w, Bytes q) { return vdotq_s32(vdotq_s32(no_ints(), w.lower, q.lower), w.upper, q.upper); }
+
+  // Blocks of 256: codes in chunks of 64, one register to a group of 16.
+  static constexpr int tokens_256 = 4;
+  struct Codes {
+    uint8x16_t v[4];
+  };
+  struct Scales {
+    int16x8_t lower, upper;
+  };
+  using Mins = Scales;
+  static Codes nibbles(const std::uint8_t* p) {
+    const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16);
+    return {{low4(a), low4(b), vshrq_n_u8(a, 4), vshrq_n_u8(b, 4)}};
+  }
+  template <int Upper>
+  static Codes nibble(const std::uint8_t* p) {
+    Codes out;
+    for (int i = 0; i < 4; ++i) {
+      const uint8x16_t v = vld1q_u8(p + 16 * i);
+      out.v[i] = Upper ? vshrq_n_u8(v, 4) : low4(v);
+    }
+    return out;
+  }
+  template <int At, int Mask>
+  static uint8x16_t field_at_4(uint8x16_t v) {
+    return vandq_u8(vshlq_u8(v, vdupq_n_s8(4 - At)), vdupq_n_u8(Mask << 4));
+  }
+  template <int A, int B, int Mask>
+  static Codes fields_at_4(const std::uint8_t* p) {
+    const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16);
+    return {{field_at_4<A, Mask>(a), field_at_4<A, Mask>(b), field_at_4<B, Mask>(a), field_at_4<B, Mask>(b)}};
+  }
+  static Codes either(Codes a, Codes b) {
+    for (int i = 0; i < 4; ++i) a.v[i] = vorrq_u8(a.v[i], b.v[i]);
+    return a;
+  }
+  static Scales widen(int8x16_t v) { return {vmovl_s8(vget_low_s8(v)), vmovl_s8(vget_high_s8(v))}; }
+  static Scales scales_of_32(const std::uint32_t w[2]) {
+    const int8x8_t v = vcreate_s8(std::uint64_t{w[1]} << 32 | w[0]);
+    return widen(vcombine_s8(vzip1_s8(v, v), vzip2_s8(v, v)));
+  }
+  static Mins mins_of_32(const std::uint32_t w[2]) { return scales_of_32(w); }
+  static Scales scales_of_16(const std::int8_t* p) { return widen(vld1q_s8(p)); }
+  static Mins mins_of_16(const std::int8_t* p) { return scales_of_16(p); }
+  template <int J>
+  static int32x4_t scale(Scales s) {
+    const int16x8_t eight = J < 2 ? s.lower : s.upper;
+    return vmovl_s16(J % 2 ? vget_high_s16(eight) : vget_low_s16(eight));
+  }
+  static int32x4_t group_dot(uint8x16_t u, const std::int8_t* q) {
+    return vdotq_s32(no_ints(), vreinterpretq_s8_u8(u), vld1q_s8(q));
+  }
+  static Ints add_dot(Ints sum, const Codes& u, const std::int8_t* q, int32x4_t scale) {
+    sum = vmlaq_laneq_s32(sum, group_dot(u.v[0], q), scale, 0);
+    sum = vmlaq_laneq_s32(sum, group_dot(u.v[1], q + 16), scale, 1);
+    sum = vmlaq_laneq_s32(sum, group_dot(u.v[2], q + 32), scale, 2);
+    return vmlaq_laneq_s32(sum, group_dot(u.v[3], q + 48), scale, 3);
+  }
+  static Ints dot_sums(Mins m, const std::int16_t* sums) {
+    const int16x8_t a = vld1q_s16(sums), b = vld1q_s16(sums + 8);
+    Ints out = vmull_s16(vget_low_s16(m.lower), vget_low_s16(a));
+    out = vmlal_high_s16(out, m.lower, a);
+    out = vmlal_s16(out, vget_low_s16(m.upper), vget_low_s16(b));
+    return vmlal_high_s16(out, m.upper, b);
+  }
+  template <int Factor>
+  static Ints negated_times(Ints a) {
+    return vmulq_n_s32(a, -Factor);
+  }
+};
+
+}  // namespace
+}  // namespace strata::kernels
