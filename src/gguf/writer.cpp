@@ -211,6 +211,47 @@ std::size_t take_shard(std::span<const Planned> tensors, std::uint64_t max_bytes
 
 }  // namespace
 
+WriteValue copy(const Value& value) {
+  const bool array = value.type() == ValueType::array;
+  // Elements and scalars convert alike, exactly for every type.
+  const auto numbers = [&]<class Number>(Number, auto convert) -> WriteValue {
+    if (!array) return static_cast<Number>(*convert(value));
+    std::vector<Number> all;
+    all.reserve(static_cast<std::size_t>(value.count()));
+    for (std::uint64_t i = 0; i < value.count(); ++i) all.push_back(static_cast<Number>(*convert(value.element(i))));
+    return all;
+  };
+  const auto as_unsigned = [](const Value& v) { return v.as_unsigned(); };
+  const auto as_signed = [](const Value& v) { return v.as_signed(); };
+  const auto as_float = [](const Value& v) { return v.as_float(); };
+  switch (array ? value.element_type() : value.type()) {
+    case ValueType::u8: return numbers(std::uint8_t{}, as_unsigned);
+    case ValueType::u16: return numbers(std::uint16_t{}, as_unsigned);
+    case ValueType::u32: return numbers(std::uint32_t{}, as_unsigned);
+    case ValueType::u64: return numbers(std::uint64_t{}, as_unsigned);
+    case ValueType::i8: return numbers(std::int8_t{}, as_signed);
+    case ValueType::i16: return numbers(std::int16_t{}, as_signed);
+    case ValueType::i32: return numbers(std::int32_t{}, as_signed);
+    case ValueType::i64: return numbers(std::int64_t{}, as_signed);
+    case ValueType::f32: return numbers(float{}, as_float);
+    case ValueType::f64: return numbers(double{}, as_float);
+    case ValueType::boolean: {
+      if (!array) return *value.as_bool();
+      Flags flags;
+      for (std::uint64_t i = 0; i < value.count(); ++i) flags.values.push_back(*value.element(i).as_bool());
+      return flags;
+    }
+    case ValueType::string: {
+      if (!array) return std::string(*value.as_string());
+      std::vector<std::string> texts;
+      for (std::uint64_t i = 0; i < value.count(); ++i) texts.emplace_back(*value.element(i).as_string());
+      return texts;
+    }
+    case ValueType::array: break;  // arrays of arrays are refused when a file is opened
+  }
+  return std::string();
+}
+
 void Writer::set(std::string key, WriteValue value) {
   for (auto& [old, held] : values_) {
     if (old != key) continue;

@@ -16,6 +16,8 @@
 
 namespace strata::gguf {
 
+class Value;
+
 /// A metadata value to write. Vectors become arrays of the matching type (bool vectors are given as bytes 0/1).
 struct Flags { std::vector<std::uint8_t> values; };  ///< an array of booleans
 using WriteValue =
@@ -24,6 +26,9 @@ using WriteValue =
                  std::vector<std::uint16_t>, std::vector<std::int16_t>, std::vector<std::uint32_t>, std::vector<std::int32_t>,
                  std::vector<float>, std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>,
                  std::vector<std::string>, Flags>;
+
+/// A value read from a file, to be written with the same type. Owns its bytes.
+WriteValue copy(const Value& value);
 
 /// Hands out a tensor's data in order, in pieces of any size: called repeatedly with a buffer to fill completely.
 using TensorSource = std::function<Result<void>(std::uint64_t offset, std::span<std::byte> out)>;

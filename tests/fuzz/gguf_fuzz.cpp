@@ -64,8 +64,7 @@ std::uint64_t touch(const gguf::File& file) {
 
 void rewrite(const gguf::File& file) {
   gguf::Writer writer;
-  for (const gguf::Entry& entry : file.metadata())
-    if (const auto text = entry.value.as_string()) writer.set(std::string(entry.key), std::string(*text));
+  for (const gguf::Entry& entry : file.metadata()) writer.set(std::string(entry.key), gguf::copy(entry.value));
   for (const gguf::Tensor& tensor : file.tensors())
     writer.add({std::string(tensor.name), tensor.type,
                 std::vector<std::uint64_t>(tensor.ne.begin(), tensor.ne.begin() + tensor.dims),
@@ -85,7 +84,8 @@ void rewrite(const gguf::File& file) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string path = folder() + "/input.gguf";
-  std::ofstream(path, std::ios::binary | std::ios::trunc).write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
   const auto mapped = gguf::File::open(path, {.map = true});
   const auto plain = gguf::File::open(path, {.map = false});
   require(mapped.ok() == plain.ok());
