@@ -9,9 +9,10 @@ namespace strata::text {
 SpecialTokens::SpecialTokens(const TokenTable& table) {
   for (std::int32_t id = 0; id < table.size(); ++id) {
     TokenType type = table.type(id);
+    if (type != TokenType::user_defined && type != TokenType::control && type != TokenType::unknown) continue;
+    longest_ = std::max(longest_, table.text(id).size());
+    all_.entries.push_back({table.text(id), id});
     if (type == TokenType::user_defined) user_defined_.entries.push_back({table.text(id), id});
-    if (type == TokenType::user_defined || type == TokenType::control || type == TokenType::unknown)
-      all_.entries.push_back({table.text(id), id});
   }
   all_.build();
   user_defined_.build();

@@ -28,6 +28,8 @@ class SpecialTokens {
   /// only user-defined ones. Time is O(n log n) in the text for a given vocabulary.
   std::vector<Fragment> partition(std::string_view text, bool control) const;
 
+  std::size_t longest() const { return longest_; }  ///< bytes of the longest special token; 0 without any
+
  private:
   struct Entry {
     std::string_view text;
@@ -47,6 +49,7 @@ class SpecialTokens {
   };
 
   Trie all_, user_defined_;
+  std::size_t longest_ = 0;
 };
 
 }  // namespace strata::text

@@ -14,6 +14,8 @@ namespace strata::text {
 namespace {
 
 constexpr std::size_t max_text_bytes = std::size_t{64} << 20;  // far above any context; bounds the work memory
+// Every place of a text is compared with the special tokens; real ones have under 100 bytes.
+constexpr std::size_t max_special_bytes = 1024;
 
 struct Model {
   std::string_view name;
@@ -58,6 +60,9 @@ Result<Lexicon> Lexicon::create(Vocabulary& vocabulary, const Defaults& defaults
   }
   std::vector<std::int32_t> ends = end_markers(vocabulary, table);
   SpecialTokens special(table);
+  if (special.longest() > max_special_bytes)
+    return fail(ErrorCode::bad_file, "tokenizer.ggml.tokens: a control, unknown or user-defined token has ", special.longest(),
+                " bytes; at most ", max_special_bytes, " are supported");
   return Lexicon{.table = std::move(table),
                  .special = std::move(special),
                  .ends = std::move(ends),

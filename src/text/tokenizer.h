@@ -17,7 +17,8 @@ namespace strata::text {
 enum class TokenType : std::uint8_t { undefined = 0, normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
 /// Everything a tokenizer is made from; views must outlive the Tokenizer. Ids < 0 mean "none".
-/// A flag without a value takes the default of its tokenizer model.
+/// A flag or id without a value takes the default of its tokenizer model: `llama` has BOS 1, EOS 2 and unknown 0 and adds
+/// BOS and the space prefix; `gpt2` has no ids and adds BOS where its pre-tokenizer says so.
 struct Vocabulary {
   std::string model;                      ///< "llama" (SentencePiece-style BPE) or "gpt2" (byte-level BPE)
   std::string pre;                        ///< pre-tokenizer name, "" when the file names none
@@ -43,11 +44,13 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> create(Vocabulary vocabulary);
   virtual ~Tokenizer() = default;
 
+  /// Bytes that are not UTF-8 become byte tokens (llama) or U+FFFD (gpt2). At most 64 MiB at once.
   virtual Result<std::vector<std::int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
   /// The bytes of one token in the middle of a text; "" for control tokens unless `special`, and for ids out of range.
   virtual std::string piece(std::int32_t token, bool special) const = 0;
-  /// The bytes of a text. Strips what `encode` would have added in front (the space prefix), not control tokens' text
-  /// when `special` is set.
+  /// The bytes of a text. Strips what `encode` would have added in front (the space prefix, where the first token has
+  /// it), not control tokens' text when `special` is set. Vocabularies with the clean-up of spaces (llama-bpe, gpt-2)
+  /// also lose the space before punctuation, as in "a ." (clean_spaces.h); `piece` and StreamDecoder never do that.
   virtual std::string decode(std::span<const std::int32_t> tokens, bool special) const = 0;
 
   virtual std::int32_t size() const = 0;
@@ -67,7 +70,10 @@ class Tokenizer {
 /// Bytes that can never become valid are passed as U+FFFD. One stream per generation; not thread-safe.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, bool special = false) : tokenizer_(tokenizer), special_(special) {}
+  /// `continues`: the stream goes on after other text (a prompt), so a leading space is part of it; else it begins a text
+  /// and loses the space prefix, as in `decode`.
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool special = false, bool continues = false)
+      : tokenizer_(tokenizer), special_(special), first_(!continues) {}
   /// The text that has become complete with this token; may be empty.
   std::string push(std::int32_t token);
   /// What is left at the end of the stream, with U+FFFD for an unfinished character.
@@ -76,7 +82,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   bool special_;
-  bool first_ = true;
+  bool first_;
   std::string pending_;
 };
 

@@ -105,6 +105,14 @@ TEST_CASE("streams hold unfinished characters back and replace broken ones") {
   CHECK(decoder.push(1) == "");
   CHECK(decoder.finish() == "\xEF\xBF\xBD");
   CHECK(decoder.finish() == "");
+
+  // The space prefix goes at the start of a text only.
+  text::Vocabulary spaced = piece_vocabulary(texts, {"\xE2\x96\x81" "a"});
+  auto spaces = text::Tokenizer::create(spaced).value_or_throw();
+  text::StreamDecoder begins(*spaces), continues(*spaces, false, true);
+  CHECK(begins.push(259) == "a");
+  CHECK(begins.push(259) == " a");
+  CHECK(continues.push(259) == " a");
 }
 
 TEST_CASE("the partition equals its definition") {

@@ -137,6 +137,15 @@ TEST_CASE("text beyond the limit is refused") {
   CHECK(contains(refused.error().message, "67108865 bytes; at most 67108864"));
 }
 
+TEST_CASE("special tokens beyond all reason are refused") {
+  std::deque<std::string> texts;
+  Vocabulary v = byte_vocabulary(texts, {std::string(1025, 'a')});
+  CHECK(refusal(v) == "made");
+  v.types.resize(v.tokens.size(), TokenType::normal);
+  v.types.back() = TokenType::user_defined;
+  CHECK(contains(refusal(v), "has 1025 bytes; at most 1024"));
+}
+
 TEST_CASE("a vocabulary without a byte loses it quietly or says unknown") {
   std::deque<std::string> texts;
   Vocabulary bytes = byte_vocabulary(texts);
