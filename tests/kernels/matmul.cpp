@@ -1,0 +1,225 @@
+// Owns: the tests of every (format, instruction set) row of the matrix products against double arithmetic on decoded
+// weights and activations: sizes, cuts, alignment, page ends, sentinels.
+#include <algorithm>
+
+#include "kernels/cpu/activation.h"
+#include "kernels/fixture.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+constexpr float kSentinel = -12345.0f;
+
+/// One activation row and its decoded numbers.
+struct Input {
+  Guarded<std::uint8_t> row;
+  std::vector<double> values;
+
+  Input(const IsaKernels& isa, ActivationFormat format, const std::vector<float>& x)
+      : row(activation_bytes(format, x.size())), values(x.begin(), x.end()) {
+    const int k = static_cast<int>(x.size());
+    isa.quantize[static_cast<int>(format)](x.data(), row.data(), k);
+    for (int i = 0; i < k; ++i) {
+      if (format == ActivationFormat::q8_32) {
+        const auto view = view_q8_32(row.data(), k);
+        values[i] = double(view.d[i / 32]) * view.q[i];
+      } else if (format == ActivationFormat::q8_256) {
+        const auto view = view_q8_256(row.data(), k);
+        values[i] = double(view.d[i / 256]) * view.q[i];
+      }
+    }
+  }
+};
+
+/// A product of up to 9 rows and tokens; weights and activations end at unmapped pages.
+struct Product {
+  const IsaKernels& isa;
+  const FormatKernels& format;
+  int k, rows, tokens;
+  std::size_t stride;
+  Guarded<std::uint8_t> weights;
+  std::vector<std::unique_ptr<Input>> inputs;
+
+  Product(const IsaKernels& table, const FormatKernels& row, int elements, int r, int t, std::vector<std::uint8_t> bytes)
+      : isa(table), format(row), k(elements), rows(r), tokens(t), stride(row_bytes(row.type, elements)), weights(bytes) {
+    for (int token = 0; token < tokens; ++token)
+      inputs.push_back(std::make_unique<Input>(isa, format.activation, random_floats(k, 100 + token)));
+  }
+
+  /// Rows and tokens in steps; every output is written exactly once, and nothing else.
+  std::vector<float> run(int row_step, int token_step) const {
+    std::vector<float> out(static_cast<std::size_t>(rows) * tokens);
+    for (int t = 0; t < tokens; t += token_step)
+      for (int r = 0; r < rows; r += row_step) {
+        const int some_rows = std::min(row_step, rows - r), some_tokens = std::min(token_step, tokens - t);
+        std::vector<std::vector<float>> y(some_tokens, std::vector<float>(some_rows + 2, kSentinel));
+        std::vector<const void*> x_rows;
+        std::vector<float*> y_rows;
+        for (int i = 0; i < some_tokens; ++i) {
+          x_rows.push_back(inputs[t + i]->row.data());
+          y_rows.push_back(y[i].data() + 1);
+        }
+        format.matmul({weights.data() + r * stride, stride, x_rows.data(), y_rows.data(), some_rows, some_tokens, k});
+        for (int i = 0; i < some_tokens; ++i) {
+          REQUIRE(y[i].front() == kSentinel);
+          REQUIRE(y[i].back() == kSentinel);
+          std::copy(y[i].begin() + 1, y[i].end() - 1, out.begin() + (t + i) * rows + r);
+        }
+      }
+    return out;
+  }
+
+  /// Against double arithmetic. A row's sum has at most k / 8 additions in one lane (four lanes, two running sums) and
+  /// a few roundings more; each is at most half an ulp of the sum of magnitudes. For affine formats these are those of
+  /// d * scale * u and dmin * min, each at most three times the block's largest weight.
+  void check(const std::vector<float>& y) const {
+    const int block = static_cast<int>(type_info(format.type)->block);
+    std::vector<float> w(k);
+    for (int r = 0; r < rows; ++r) {
+      formats::find(format.type)->decode(weights.data() + r * stride, w.data(), k);
+      for (int t = 0; t < tokens; ++t) {
+        double exact = 0, magnitude = 0;
+        for (int i = 0; i < k; ++i) {
+          double largest = std::fabs(w[i]);
+          if (block == 256)
+            for (int j = i / 256 * 256; j < i / 256 * 256 + 256; ++j) largest = std::max(largest, 3 * std::fabs(double(w[j])));
+          exact += double(w[i]) * inputs[t]->values[i];
+          magnitude += largest * std::fabs(inputs[t]->values[i]);
+        }
+        const double steps = block == 1 ? k / 8 + 16 : k / block + 16;
+        INFO(format.matmul_name << " k " << k << " row " << r << " token " << t);
+        REQUIRE(std::fabs(y[t * rows + r] - exact) <= steps * 0x1p-24 * magnitude);
+      }
+    }
+  }
+};
+
+std::vector<std::uint8_t> encoded_weights(TensorType type, int k, int rows) {
+  const std::size_t stride = row_bytes(type, k);
+  std::vector<std::uint8_t> out(stride * rows);
+  for (int r = 0; r < rows; ++r)
+    formats::find(type)->encode(random_floats(k, 1 + r, 0.05f).data(), out.data() + r * stride, k);
+  return out;
+}
+
+/// Sizes around the vector widths for float formats, a few blocks for the others.
+std::vector<int> sizes(TensorType type) {
+  const int block = static_cast<int>(type_info(type)->block);
+  if (block == 1) return {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 64, 65, 100, 127, 257, 512};
+  if (block == 32) return {32, 64, 96, 160, 224, 512};
+  return {256, 512, 768, 1280};
+}
+
+}  // namespace
+
+TEST_CASE("products agree with double arithmetic, however they are cut") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats)
+      DYNAMIC_SECTION(format.matmul_name) {
+        for (const int k : sizes(format.type)) {
+          const Product product(*isa, format, k, 9, 13, encoded_weights(format.type, k, 9));
+          const std::vector<float> whole = product.run(9, 13);
+          product.check(whole);
+          for (const int rows : {1, 2, 3, 4, 5, 7, 8})
+            for (const int tokens : {1, 2, 3, 5, 6, 8, 9}) REQUIRE(product.run(rows, tokens) == whole);
+        }
+      }
+}
+
+TEST_CASE("products of many rows take them in cached parts without a trace") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats) {
+      INFO(format.matmul_name);
+      const Product product(*isa, format, 512, 300, 9, encoded_weights(format.type, 512, 300));
+      const std::vector<float> whole = product.run(300, 9);
+      product.check(whole);
+      REQUIRE(product.run(37, 1) == whole);
+    }
+}
+
+TEST_CASE("products take weights and activations at any element's alignment") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats) {
+      const int k = 512, rows = 3;
+      const std::vector<std::uint8_t> weights = encoded_weights(format.type, k, rows);
+      const std::vector<float> x = random_floats(k, 9);
+      std::vector<std::uint8_t> row(activation_bytes(format.activation, k));
+      isa->quantize[static_cast<int>(format.activation)](x.data(), row.data(), k);
+      std::vector<float> first;
+      for (std::size_t offset = 0; offset < 64; offset += format.type == TensorType::f32 ? 4 : 2) {
+        alignas(64) static std::uint8_t w[64 + 512 * 4 * rows], a[64 + 512 * 4];
+        std::memcpy(w + offset, weights.data(), weights.size());
+        const std::size_t shift = offset / 4 * 4;
+        std::memcpy(a + shift, row.data(), row.size());
+        std::vector<float> y(rows);
+        const void* inputs[] = {a + shift};
+        float* outputs[] = {y.data()};
+        format.matmul({w + offset, row_bytes(format.type, k), inputs, outputs, rows, 1, k});
+        if (first.empty()) first = y;
+        REQUIRE(y == first);
+      }
+    }
+}
+
+TEST_CASE("products of any bytes finish, and are cut as one likes") {
+  std::mt19937 random(11);
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats)
+      for (int round = 0; round < 10; ++round) {
+        std::vector<std::uint8_t> bytes(row_bytes(format.type, 512) * 5);
+        for (auto& b : bytes) b = static_cast<std::uint8_t>(random());
+        const Product product(*isa, format, 512, 5, 5, bytes);
+        const std::vector<float> whole = product.run(5, 5), parts = product.run(2, 1);
+        for (std::size_t i = 0; i < whole.size(); ++i) REQUIRE(same(whole[i], parts[i]));
+      }
+}
+
+TEST_CASE("the extreme codes and scales of each block format do not overflow") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats) {
+      if (format.activation == ActivationFormat::f32) continue;
+      for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
+        // All bytes alike, with every half float in the block set to 1.
+        const int k = 512, block = static_cast<int>(type_info(format.type)->block);
+        std::vector<std::uint8_t> bytes(row_bytes(format.type, k), static_cast<std::uint8_t>(fill));
+        for (std::size_t b = 0; b < bytes.size(); b += type_info(format.type)->bytes) {
+          const auto one = [&](std::size_t at) { bytes[b + at] = 0x00, bytes[b + at + 1] = 0x3c; };
+          one(format.type == TensorType::q6_k ? 208 : 0);
+          if (block == 256 && format.type != TensorType::q6_k) one(2);
+        }
+        for (const float sign : {1.0f, -1.0f}) {
+          Product product(*isa, format, k, 1, 1, bytes);
+          product.inputs[0] = std::make_unique<Input>(*isa, format.activation, std::vector<float>(k, sign * 127.0f));
+          product.check(product.run(1, 1));
+        }
+      }
+    }
+}
+
+TEST_CASE("products of nothing write nothing") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats) {
+      float y = kSentinel;
+      float* outputs[] = {&y};
+      const void* inputs[] = {&y};
+      format.matmul({&y, 0, inputs, outputs, 0, 1, 512});
+      format.matmul({&y, 0, inputs, outputs, 1, 0, 512});
+      CHECK(y == kSentinel);
+      format.matmul({&y, 0, inputs, outputs, 1, 1, 0});
+      CHECK(y == 0);
+    }
+}
+
+TEST_CASE("NaN and infinity in an activation reach the output") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats)
+      for (const float special : {kNan, kInfinity, -kInfinity}) {
+        Product product(*isa, format, 512, 3, 1, encoded_weights(format.type, 512, 3));
+        std::vector<float> x = random_floats(512, 2);
+        x[300] = special;
+        product.inputs[0] = std::make_unique<Input>(*isa, format.activation, x);
+        for (const float y : product.run(3, 1)) CHECK_FALSE(std::isfinite(y));
+      }
+}
