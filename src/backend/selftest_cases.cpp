@@ -1,0 +1,428 @@
+// Owns: the scenarios of the self-test and the tolerance of each operation. Knows no device.
+//
+// Tolerances belong to operations, never to devices. They bound NMSE = sum (y - ref)^2 / sum ref^2; where every element
+// has the relative error e, NMSE is e^2. One float rounding is e <= 2^-24 = 6e-8, NMSE 3.6e-15.
+#include "backend/selftest_cases.h"
+
+#include <cmath>
+
+#include "base/text.h"
+#include "kernels/formats/list.h"
+
+namespace strata::backend::selftest_detail {
+
+namespace {
+
+using graph::Graph;
+using graph::Tensor;
+
+constexpr double kCopied = 0;         // elements are moved or decoded, never computed
+constexpr double kRounded = 1e-14;    // one rounding
+constexpr double kSummed = 1e-12;     // a sum of up to some thousand squares in float32, a root, a division: 16 ulp
+constexpr double kFunction = 1e-11;   // exp, tanh, log, cos of the machine: 50 ulp
+constexpr double kFloatDot = 1e-10;   // dot products of up to some thousand terms in float32, in any order: 160 ulp
+constexpr double kRecurrent = 1e-10;  // float32 state carried over some hundred tokens
+constexpr double kBlock = 1e-9;       // two layers of all this, where errors add up and soft choices amplify them
+// Activations rounded to 8 bits with one scale for a block: a uniform error of (peak / 127)^2 / 12. The cut normal
+// inputs here have a peak of at most 4 times their root mean square: 8.3e-5, and as much again for the spread of the
+// few outputs that it is measured on.
+constexpr double kEightBit = 1.7e-4;
+
+bool is_float(TensorType type) {
+  return type == TensorType::f32 || type == TensorType::f16 || type == TensorType::bf16;
+}
+double dot_bound(TensorType type) { return is_float(type) ? kFloatDot : kEightBit; }
+
+using Ne = std::array<std::uint64_t, 4>;
+
+/// Steps of one, two and `many` rows, by one and then two sequences.
+void usual_steps(Scenario& s, int many = 19) {
+  s.sequences = 2;
+  s.steps = {{{{0, 1}}}, {{{0, 1}, {1, 1}}}, {{{1, many}, {0, 2}}}};
+}
+
+struct List {
+  std::vector<Scenario> all;
+  Scenario& add(const std::string& op, double bound, const std::string& shape, const std::string& format = "") {
+    all.emplace_back();
+    all.back().op = op;
+    all.back().shape = shape;
+    all.back().format = format;
+    all.back().bound = bound;
+    return all.back();
+  }
+};
+
+/// Elements in a row that suit a format: one block, a few, and some thousand.
+std::vector<int> row_lengths(TensorType type) {
+  const int block = static_cast<int>(type_info(type)->block);
+  if (block == 1) return {1, 7, 33, 257, 2048};
+  if (block < 256) return {block, 3 * block, 9 * block, 2048};
+  return {block, 3 * block, 2048};
+}
+
+// --- operations on weights, for every format ---------------------------------------------------------------------------
+
+void add_embed(List& list, TensorType type, int dim) {
+  Scenario& s = list.add("embed", kCopied, str("[", dim, ", 37]"), type_name(type));
+  s.mapped = dim % 2 == 0;
+  s.output(s.graph.embed(s.weight("table", type, {static_cast<std::uint64_t>(dim), 37, 1, 1})));
+  usual_steps(s);
+}
+
+void add_linear(List& list, TensorType type, int inputs, int outputs, int rows, bool bias) {
+  Scenario& s = list.add("linear", dot_bound(type),
+                         str("[", inputs, ", ", outputs, "] x ", rows, bias ? " + bias" : ""), type_name(type));
+  s.mapped = !bias;
+  const auto in = static_cast<std::uint64_t>(inputs), out = static_cast<std::uint64_t>(outputs);
+  const Tensor x = s.input(1, inputs);
+  const graph::Weight w = s.weight("w", type, {in, out, 1, 1});
+  s.output(s.graph.linear(x, w, bias ? s.weight("b", TensorType::f32, {out, 1, 1, 1}) : graph::Weight{}));
+  s.one_step(rows);
+}
+
+void add_expert_linear(List& list, TensorType type, int inputs, int experts, int chosen, int rows) {
+  Scenario& s = list.add("expert_linear", dot_bound(type),
+                         str("[", inputs, ", 11, ", experts, "] x ", rows, ", ", chosen, " chosen"), type_name(type));
+  const auto in = static_cast<std::uint64_t>(inputs), n = static_cast<std::uint64_t>(experts);
+  const auto routing = s.graph.route(s.input(1, experts), {chosen, graph::Gating::softmax, true, 1.0f});
+  for (int heads : {1, chosen}) {
+    const Tensor x = s.input(heads, inputs);
+    s.output(s.graph.expert_linear(x, s.weight(str("w", heads), type, {in, 11, n, 1}), routing));
+  }
+  s.one_step(rows);
+}
+
+void add_weights(List& list) {
+  for (const formats::Format& format : formats::formats()) {
+    const std::vector<int> lengths = row_lengths(format.type);
+    for (int k : lengths) {
+      add_embed(list, format.type, k);
+      add_linear(list, format.type, k, 37, 3, k == lengths[1]);
+    }
+    for (int rows : {1, 2, 8, 33}) add_linear(list, format.type, lengths[1], 67, rows, false);
+    add_linear(list, format.type, lengths[1], 1, 5, false);
+    add_expert_linear(list, format.type, lengths[1], 5, 2, 9);
+    add_expert_linear(list, format.type, lengths[0], 16, 4, 40);
+    add_expert_linear(list, format.type, lengths[0], 3, 3, 1);
+    add_expert_linear(list, format.type, lengths[0], 3, 1, 2);
+  }
+}
+
+// --- operations on rows --------------------------------------------------------------------------------------------------
+
+template <class Build>  // Tensor build(Scenario&)
+void add_rows(List& list, const char* op, double bound, const std::string& shape, Build build) {
+  Scenario& s = list.add(op, bound, shape);
+  s.output(build(s));
+  usual_steps(s);
+}
+
+using Binary = Tensor (Graph::*)(Tensor, Tensor);
+
+/// Log-decays of x.
+Tensor decay_of(Scenario& s, Tensor x) {
+  const auto width = static_cast<std::uint64_t>(s.graph.info(x).width());
+  const graph::Weight bias = s.weight("bias", TensorType::f32, {width, 1, 1, 1});
+  const graph::Weight a = s.weight("a", TensorType::f32, {width, 1, 1, 1}, Fill::negative);
+  return s.graph.decay(x, bias, a);
+}
+
+void add_element_wise(List& list) {
+  const std::pair<const char*, Binary> gated[] = {
+      {"swiglu", &Graph::swiglu}, {"geglu", &Graph::geglu}, {"sigmoid_gate", &Graph::sigmoid_gate}};
+  for (int dim : {1, 33, 640}) {
+    const std::string shape = str("[3, ", dim, "]");
+    auto two = [dim](Scenario& s, Binary op) {
+      const Tensor a = s.input(3, dim), b = s.input(3, dim);
+      return (s.graph.*op)(a, b);
+    };
+    add_rows(list, "add", kRounded, shape, [&](Scenario& s) { return two(s, &Graph::add); });
+    for (const auto& [name, op] : gated)
+      add_rows(list, name, kFunction, shape, [&, op = op](Scenario& s) { return two(s, op); });
+    add_rows(list, "sigmoid_gate", kFunction, shape + " by one", [&](Scenario& s) {
+      const Tensor x = s.input(3, dim), gate = s.input(1, 1);
+      return s.graph.sigmoid_gate(x, gate);
+    });
+    add_rows(list, "scale", kRounded, shape, [&](Scenario& s) { return s.graph.scale(s.input(3, dim), 0.3f); });
+    add_rows(list, "sigmoid", kFunction, shape, [&](Scenario& s) { return s.graph.sigmoid(s.input(3, dim)); });
+    add_rows(list, "decay", kFunction, shape, [&](Scenario& s) { return decay_of(s, s.input(3, dim)); });
+  }
+  // Where exp and tanh leave float32: silu and gelu tend to 0 and x, the sigmoid to 0 and 1, softplus to 0 and x.
+  for (float far : {30.0f, 300.0f}) {
+    const std::string shape = str("[64] times ", far);
+    auto wide = [far](Scenario& s) { return s.graph.scale(s.input(1, 64), far); };
+    for (const auto& [name, op] : gated)
+      add_rows(list, name, kFunction, shape, [&, op = op](Scenario& s) {
+        const Tensor x = wide(s), y = s.input(1, 64);
+        return op == &Graph::sigmoid_gate ? (s.graph.*op)(y, x) : (s.graph.*op)(x, y);
+      });
+    add_rows(list, "sigmoid", kFunction, shape, [&](Scenario& s) { return s.graph.sigmoid(wide(s)); });
+    add_rows(list, "decay", kFunction, shape, [&](Scenario& s) { return decay_of(s, wide(s)); });
+  }
+}
+
+void add_norms(List& list) {
+  for (int dim : {1, 7, 128, 1000}) {
+    const std::string shape = str("[3, ", dim, "]");
+    const auto n = static_cast<std::uint64_t>(dim);
+    for (TensorType type : {TensorType::f32, TensorType::f16, TensorType::bf16})
+      add_rows(list, "rms_norm", kSummed, shape + " " + type_name(type), [&](Scenario& s) {
+        const graph::Weight w = s.weight("w", type, {n, 1, 1, 1});
+        return s.graph.rms_norm(s.input(3, dim), w, 1e-6f);
+      });
+    add_rows(list, "rms_norm", kSummed, shape,
+             [&](Scenario& s) { return s.graph.rms_norm(s.input(3, dim), {}, 0.5f); });
+    add_rows(list, "l2_norm", kSummed, shape, [&](Scenario& s) { return s.graph.l2_norm(s.input(3, dim), 1e-6f); });
+    add_rows(list, "l2_norm", kSummed, shape + " below eps",
+             [&](Scenario& s) { return s.graph.l2_norm(s.input(3, dim), 1e3f); });
+    add_rows(list, "slice", kCopied, shape, [&](Scenario& s) { return s.graph.slice(s.input(3, dim + 5), 4, dim); });
+  }
+}
+
+/// NaN and infinity in one row stay in that row, and arise where the reference has them.
+void add_non_finite(List& list) {
+  auto bad = [](Scenario& s) { return s.input(1, 40, Fill::non_finite); };
+  add_rows(list, "add", kRounded, "non-finite", [&](Scenario& s) {
+    const Tensor a = bad(s), b = bad(s);
+    return s.graph.add(a, b);
+  });
+  add_rows(list, "scale", kRounded, "non-finite", [&](Scenario& s) { return s.graph.scale(bad(s), -2.0f); });
+  add_rows(list, "rms_norm", kSummed, "non-finite", [&](Scenario& s) { return s.graph.rms_norm(bad(s), {}, 1e-5f); });
+  add_rows(list, "slice", kCopied, "non-finite", [&](Scenario& s) { return s.graph.slice(bad(s), 2, 30); });
+  add_rows(list, "gather", kCopied, "non-finite", [&](Scenario& s) { return s.graph.gather(bad(s)); });
+  add_rows(list, "linear", kFloatDot, "non-finite", [&](Scenario& s) {
+    const Tensor x = bad(s);
+    return s.graph.linear(x, s.weight("w", TensorType::f32, {40, 9, 1, 1}));
+  });
+}
+
+void add_rope(List& list) {
+  for (bool adjacent : {false, true})
+    for (int pairs : {1, 5, 16, 32})
+      for (int start : {0, 100000}) {
+        Scenario& s =
+            list.add("rope", kFunction, str("[3, 64] ", pairs, adjacent ? " adjacent" : " split", " pairs at ", start));
+        graph::RopeTable table;
+        table.adjacent = adjacent;
+        table.magnitude = pairs == 5 ? 1.19f : 1.0f;
+        for (int i = 0; i < pairs; i++) table.frequency.push_back(std::pow(10000.0, -static_cast<double>(i) / pairs));
+        s.start = start;
+        s.output(s.graph.rope(s.input(3, 64), s.graph.rope_table(table)));
+        usual_steps(s);
+      }
+}
+
+void add_gather(List& list) {
+  Scenario& s = list.add("gather", kCopied, "[2, 33]");
+  s.output(s.graph.gather(s.input(2, 33)));
+  usual_steps(s);
+  s.steps.push_back({{{0, 4}, {1, 4}}, false});
+  s.steps.push_back({{{1, 5}}, true});
+}
+
+// --- operations that remember ----------------------------------------------------------------------------------------------
+
+/// Several steps of unequal length by three sequences, past a page's end and past 256 positions, and a fork.
+void long_steps(Scenario& s) {
+  s.sequences = 4;
+  s.steps = {{{{0, 1}}},
+             {{{0, 130}, {1, 3}}},
+             {{{1, 62}, {0, 1}, {2, 17}}},
+             {{{0, 140}}},
+             {{{0, 1}, {1, 1}, {2, 1}}},
+             {{{3, 2}, {0, 5}}, true, 0, 3},
+             {{{0, 1}, {3, 1}, {2, 64}}}};
+}
+
+void add_attention(List& list) {
+  struct Shape {
+    int heads, kv_heads, k_dim, v_dim, page;
+  };
+  for (Shape a : {Shape{1, 1, 1, 1, 1}, Shape{6, 2, 40, 24, 64}, Shape{4, 4, 64, 64, 16}, Shape{8, 1, 128, 128, 64},
+                  Shape{3, 3, 33, 7, 5}})
+    for (KvType type : {KvType::f32, KvType::f16}) {
+      Scenario& s = list.add("attention", kFloatDot,
+                             str(a.heads, "/", a.kv_heads, " heads of ", a.k_dim, "/", a.v_dim, ", pages of ", a.page),
+                             type == KvType::f16 ? "f16" : "f32");
+      s.kv_type = type;
+      s.page_tokens = a.page;
+      const Tensor q = s.input(a.heads, a.k_dim), k = s.input(a.kv_heads, a.k_dim), v = s.input(a.kv_heads, a.v_dim);
+      s.output(s.graph.attention(q, k, v, 1.0f / std::sqrt(static_cast<float>(a.k_dim))));
+      long_steps(s);
+    }
+  // Two layers in one page; scores so large that all but the best vanish.
+  Scenario& s = list.add("attention", kFloatDot, "2 layers, sharp", "f16");
+  for (float scale : {1.0f, 4.0f}) {
+    const Tensor q = s.input(2, 32), k = s.input(1, 32), v = s.input(1, 48);
+    s.output(s.graph.attention(q, k, v, scale));
+  }
+  long_steps(s);
+}
+
+void add_short_conv(List& list) {
+  for (int taps : {1, 2, 4})
+    for (int channels : {1, 33, 256}) {
+      Scenario& s = list.add("short_conv", kFunction, str("[", taps, ", ", channels, "]"));
+      const Ne ne = {static_cast<std::uint64_t>(taps), static_cast<std::uint64_t>(channels), 1, 1};
+      const Tensor x = s.input(1, channels);
+      s.output(s.graph.short_conv(x, s.weight("w", TensorType::f32, ne)));
+      long_steps(s);
+    }
+}
+
+void add_delta_net(List& list) {
+  struct Shape {
+    int k_heads, v_heads, k_dim, v_dim;
+  };
+  for (Shape d : {Shape{1, 1, 1, 1}, Shape{2, 6, 48, 20}, Shape{4, 4, 128, 128}, Shape{1, 2, 7, 33}}) {
+    Scenario& s =
+        list.add("delta_net", kRecurrent, str(d.k_heads, "/", d.v_heads, " heads of ", d.k_dim, "/", d.v_dim));
+    Graph& g = s.graph;
+    const Tensor q = g.l2_norm(s.input(d.k_heads, d.k_dim), 1e-6f), k = g.l2_norm(s.input(d.k_heads, d.k_dim), 1e-6f);
+    const Tensor v = s.input(d.v_heads, d.v_dim);
+    const Tensor decay = s.input(1, d.v_heads, Fill::negative), beta = s.input(1, d.v_heads, Fill::unit);
+    s.output(g.delta_net(q, k, v, decay, beta));
+    long_steps(s);
+  }
+  // Hardly any decay: the state holds all that came.
+  Scenario& s = list.add("delta_net", kRecurrent, "slow decay");
+  Graph& g = s.graph;
+  const Tensor q = g.l2_norm(s.input(2, 32), 1e-6f), k = g.l2_norm(s.input(2, 32), 1e-6f);
+  const Tensor v = s.input(2, 32), decay = g.scale(s.input(1, 2, Fill::negative), 1e-4f);
+  s.output(g.delta_net(q, k, v, decay, s.input(1, 2, Fill::unit)));
+  long_steps(s);
+}
+
+void add_experts(List& list) {
+  for (graph::Gating gating : {graph::Gating::softmax, graph::Gating::sigmoid})
+    for (bool normalise : {false, true})
+      for (Fill fill : {Fill::normal, Fill::ties})
+        for (int experts : {1, 7, 128}) {
+          const int chosen = std::min(experts, 8);
+          Scenario& s =
+              list.add("route", kFunction,
+                       str(chosen, " of ", experts, gating == graph::Gating::softmax ? " softmax" : " sigmoid",
+                           normalise ? " normalised" : "", fill == Fill::ties ? ", ties" : ""));
+          const auto routing =
+              s.graph.route(s.input(1, experts, fill), {chosen, gating, normalise, normalise ? 2.5f : 0.0f});
+          s.output(routing.experts);
+          s.output(routing.weights);
+          usual_steps(s);
+        }
+  for (int chosen : {1, 4}) {
+    Scenario& s = list.add("combine", kSummed, str("[", chosen, ", 33]"));
+    const auto routing = s.graph.route(s.input(1, 6), {chosen, graph::Gating::softmax, true, 1.0f});
+    s.output(s.graph.combine(s.input(chosen, 33), routing));
+    usual_steps(s);
+  }
+}
+
+}  // namespace
+
+namespace {
+
+constexpr int kWidth = 48, kExperts = 6;
+
+/// Makes the two layers. Weights have unit gain, so that no activation grows from layer to layer.
+class BlockMaker {
+ public:
+  Scenario s;
+
+  void attention_layer() {
+    const Tensor h = norm(x_);
+    const Tensor q_gate = heads(linear(h, 4 * 24), 4, 24);  // query and gate of each head
+    const Tensor q = rope(norm(g().slice(q_gate, 0, 12))), gate = g().slice(q_gate, 12, 12);
+    const Tensor k = rope(norm(heads(linear(h, 2 * 12), 2, 12))), v = heads(linear(h, 2 * 12), 2, 12);
+    residual(linear(g().sigmoid_gate(g().attention(q, k, v, 0.29f), gate), kWidth));
+    const Tensor f = norm(x_), wide = linear(f, 80), up = linear(f, 80);
+    residual(linear(g().geglu(wide, up), kWidth));
+  }
+
+  void recurrent_layer() {
+    const Tensor h = norm(x_), in = linear(h, 72);
+    const Tensor c = g().short_conv(in, s.weight("conv", TensorType::f32, {4, 72, 1, 1}));
+    const Tensor q = g().l2_norm(heads(g().slice(c, 0, 16), 2, 8), 1e-6f);
+    const Tensor k = g().l2_norm(heads(g().slice(c, 16, 16), 2, 8), 1e-6f), v = heads(g().slice(c, 32, 40), 4, 10);
+    const Tensor decay = decay_of(s, linear(h, 4)), beta = g().sigmoid(linear(h, 4));
+    residual(linear(norm(g().delta_net(q, k, v, decay, beta)), kWidth));
+    const Tensor f = norm(x_);
+    const auto routing = g().route(linear(f, kExperts), {2, graph::Gating::softmax, true, 1.0f});
+    const Tensor gate = experts(f, 30, routing), up = experts(f, 30, routing);
+    residual(g().combine(experts(g().swiglu(gate, up), kWidth, routing), routing));
+  }
+
+  void model() {
+    s.graph.layers = 2;
+    rope_ = g().rope_table({{1.0, 0.1, 0.01, 0.001}, 1.0f, false});
+    x_ = g().embed(s.weight("table", TensorType::f32, {kWidth, 61, 1, 1}));
+    g().enter_layer(0);
+    attention_layer();
+    g().enter_layer(1);
+    recurrent_layer();
+    g().enter_layer(2);
+    g().hidden = norm(g().gather(x_));
+    g().logits = linear(g().hidden, 61);
+    s.output(g().hidden);
+    s.output(g().logits);
+  }
+
+ private:
+  Graph& g() { return s.graph; }
+  Tensor norm(Tensor x) { return g().rms_norm(x, {}, 1e-6f); }
+  Tensor rope(Tensor x) { return g().rope(x, rope_); }
+  Tensor heads(Tensor x, int n, int dim) { return g().heads(x, n, dim); }
+  void residual(Tensor y) { x_ = g().add(x_, y); }
+  Tensor unit_gain(Tensor y, std::uint64_t inputs) {
+    return g().scale(y, 1.0f / std::sqrt(static_cast<float>(inputs)));
+  }
+  Tensor linear(Tensor x, std::uint64_t outputs) {
+    const std::uint64_t inputs = g().info(x).width();
+    return unit_gain(g().linear(x, s.weight("w", TensorType::f32, {inputs, outputs, 1, 1})), inputs);
+  }
+  Tensor experts(Tensor x, std::uint64_t outputs, const Graph::Routing& routing) {
+    const auto inputs = static_cast<std::uint64_t>(g().info(x).dim);
+    const graph::Weight w = s.weight("experts", TensorType::f32, {inputs, outputs, kExperts, 1});
+    return unit_gain(g().expert_linear(x, w, routing), inputs);
+  }
+
+  Tensor x_;
+  int rope_ = 0;
+};
+
+}  // namespace
+
+Scenario block_scenario(bool two_stages, KvType kv_type) {
+  BlockMaker maker;
+  maker.model();
+  Scenario s = std::move(maker.s);
+  s.op = "block";
+  s.format = kv_type == KvType::f16 ? "f16" : "f32";
+  s.shape = two_stages ? "2 layers in two stages" : "2 layers";
+  s.bound = kBlock;
+  s.kv_type = kv_type;
+  s.page_tokens = 16;
+  s.two_stages = two_stages;
+  s.sequences = 3;
+  s.steps = {{{{0, 20}}}, {{{0, 1}, {1, 33}}}, {{{2, 2}, {0, 1}}, true, 0, 2}, {{{1, 1}, {2, 5}, {0, 1}}}};
+  return s;
+}
+
+std::vector<Scenario> all_scenarios() {
+  List list;
+  add_weights(list);
+  add_element_wise(list);
+  add_norms(list);
+  add_non_finite(list);
+  add_rope(list);
+  add_gather(list);
+  add_attention(list);
+  add_short_conv(list);
+  add_delta_net(list);
+  add_experts(list);
+  for (KvType type : {KvType::f32, KvType::f16})
+    for (bool two : {false, true}) list.all.push_back(block_scenario(two, type));
+  return std::move(list.all);
+}
+
+}  // namespace strata::backend::selftest_detail
