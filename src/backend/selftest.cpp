@@ -43,6 +43,7 @@ class Comparison {
   }
 
   void finish(double bound, SelftestCase& result) {
+    result.bound = bound;
     // A reference of zeros: its scale is 1.
     const double rms = norm_ > 0 ? std::sqrt(norm_ / static_cast<double>(count_)) : 1.0;
     result.nmse = error_ / (norm_ > 0 ? norm_ : 1.0);
