@@ -1,10 +1,10 @@
-// Owns: the tables of a build for any other processor, best first. Knows their getters only.
+// Owns: the tables of a build for any other processor, best first. Knows their names only.
 #include "kernels/cpu/isa/tables.h"
 
 namespace strata::kernels {
 
 std::span<const IsaKernels* const> isa_tables() {
-  static const IsaKernels* const tables[] = {&scalar_table()};
+  static constexpr const IsaKernels* const tables[] = {&scalar_table};
   return tables;
 }
 

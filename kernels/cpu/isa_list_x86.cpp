@@ -1,10 +1,10 @@
-// Owns: the tables of a build for x86-64, best first. Knows their getters only.
+// Owns: the tables of a build for x86-64, best first. Knows their names only.
 #include "kernels/cpu/isa/tables.h"
 
 namespace strata::kernels {
 
 std::span<const IsaKernels* const> isa_tables() {
-  static const IsaKernels* const tables[] = {&avx512_table(), &avx2_table(), &scalar_table()};
+  static constexpr const IsaKernels* const tables[] = {&avx512_table, &avx2_table, &scalar_table};
   return tables;
 }
 

@@ -14,7 +14,9 @@
 namespace strata::formats {
 
 template <class... Formats>
-struct TypeList {};
+struct TypeList {
+  static constexpr int size = sizeof...(Formats);
+};
 
 using AllFormats = TypeList<F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K>;
 

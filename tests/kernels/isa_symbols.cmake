@@ -1,6 +1,7 @@
-# Owns: the check that an instruction set's objects define no symbol but their getter. A weak definition (an inline
+# Owns: the check that an instruction set's objects offer their table as data and nothing else. A weak definition (an inline
 # function or template that was not inlined) could be the copy that the linker keeps for the whole program, and trap on
-# a processor without the instructions. Templates over a type that names the architecture are harmless.
+# a processor without the instructions; so could a function that runs before the processor was asked, such as an
+# initialiser. Templates over a type that names the architecture are harmless.
 string(REPLACE "|" ";" objects "${OBJECTS}")
 list(FILTER objects INCLUDE REGEX "cpu/isa/(scalar|avx2|avx512|neon)/")
 if(NOT objects)
@@ -13,21 +14,24 @@ foreach(object ${objects})
     message(FATAL_ERROR "${NM} cannot read ${object}")
   endif()
   string(REGEX MATCHALL "[^\n]+" lines "${symbols}")
-  set(getters 0)
+  set(tables 0)
   foreach(line ${lines})
+    if(line MATCHES " _GLOBAL__(sub_)?I_")
+      string(APPEND bad "\n  ${object}: initialiser: ${line}")
+    endif()
     if(NOT line MATCHES "^[0-9a-fA-F]+ ([A-Zu]) (.*)$")  # undefined, or local
       continue()
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
-    if(kind STREQUAL "T" AND name MATCHES "^_?_ZN6strata7kernels[0-9]+(scalar|avx2|avx512|neon)_(table|formats)Ev$")
-      math(EXPR getters "${getters} + 1")
+    if(kind MATCHES "[DR]" AND name MATCHES "^_?_ZN6strata7kernels[0-9]+(scalar|avx2|avx512|neon)_(table|formats)E$")
+      math(EXPR tables "${tables} + 1")
     elseif(NOT name MATCHES "^DW\\.ref\\." AND NOT name MATCHES "xsimd.*(avx2|avx512|neon)")
       string(APPEND bad "\n  ${object}: ${kind} ${name}")
     endif()
   endforeach()
-  if(NOT getters EQUAL 1)
-    string(APPEND bad "\n  ${object}: ${getters} getters, expected 1")
+  if(NOT tables EQUAL 1)
+    string(APPEND bad "\n  ${object}: ${tables} tables, expected 1")
   endif()
 endforeach()
 if(bad)

@@ -1,22 +1,21 @@
-// Owns: the getters of every instruction set's table and the questions to the processor. Knows no kernel.
-// A getter is defined by its instruction set's translation units, which only some builds have; see isa_list_*.cpp.
+// Owns: the names of every instruction set's table and the questions to the processor. Knows no kernel.
+// The tables are data, initialised at compile time: code in an instruction set's translation units may contain its
+// instructions anywhere, so none of it may run before the processor was asked. Only some builds define each table; see
+// isa_list_*.cpp.
 #pragma once
 
-#include <span>
-
 #include "kernels/cpu/kernels.h"
+#include "kernels/formats/all.h"
 
 namespace strata::kernels {
 
-// isa/<name>/table.cpp; the weight formats' part is isa/<name>/matmul.cpp.
-const IsaKernels& scalar_table();
-const IsaKernels& avx2_table();
-const IsaKernels& avx512_table();
-const IsaKernels& neon_table();
-std::span<const FormatKernels> scalar_formats();
-std::span<const FormatKernels> avx2_formats();
-std::span<const FormatKernels> avx512_formats();
-std::span<const FormatKernels> neon_formats();
+/// The weight formats' part of a table.
+struct FormatRows {
+  FormatKernels row[formats::AllFormats::size];
+};
+
+extern const IsaKernels scalar_table, avx2_table, avx512_table, neon_table;         // isa/<name>/table.cpp
+extern const FormatRows scalar_formats, avx2_formats, avx512_formats, neon_formats;  // isa/<name>/matmul.cpp
 
 // isa/detect_*.cpp, compiled for the baseline processor.
 bool always();       ///< for the scalar table

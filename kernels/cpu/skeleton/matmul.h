@@ -6,6 +6,7 @@
 // it is local to its translation unit and cannot replace a function compiled for another processor.
 #pragma once
 
+#include "kernels/cpu/isa/tables.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/skeleton/matmul_32.h"
 #include "kernels/cpu/skeleton/matmul_256.h"
@@ -68,8 +69,8 @@ struct FormatTable<V, List<F...>> {
   static void decode_row(const void* row, float* out, int k) {
     G::decode(row, out, k);
   }
-  static constexpr FormatKernels rows[] = {{F::type, Simd<V, F>::Tile::activation, matmul<typename Simd<V, F>::Tile>,
-                                            MatmulName<V, F>::text.chars, decode_row<F>}...};
+  static constexpr FormatRows rows = {{{F::type, Simd<V, F>::Tile::activation, matmul<typename Simd<V, F>::Tile>,
+                                        MatmulName<V, F>::text.chars, decode_row<F>}...}};
 };
 
 }  // namespace strata::kernels

@@ -1,6 +1,7 @@
 // Owns: the assembly of one instruction set's table from its vocabulary. Knows no instruction.
 #pragma once
 
+#include "kernels/cpu/isa/tables.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/skeleton/attention.h"
 #include "kernels/cpu/skeleton/delta_net.h"
@@ -19,12 +20,12 @@ void to_f16(const float* x, std::uint16_t* out, int n) {
 }
 
 template <class V>
-IsaKernels make_table(bool (*supported)(), std::span<const FormatKernels> formats) {
+constexpr IsaKernels make_table(bool (*supported)(), const FormatRows& formats) {
   using E = Elementwise<V>;
   using Q = Quantize<V>;
   return {.name = V::name,
           .supported = supported,
-          .formats = formats,
+          .formats = formats.row,
           .quantize = {Q::f32, Q::q8_32, Q::q8_256},
           .rms_norm = E::rms_norm,
           .l2_norm = E::l2_norm,

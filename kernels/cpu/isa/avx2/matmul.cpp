@@ -5,6 +5,6 @@
 
 namespace strata::kernels {
 
-std::span<const FormatKernels> avx2_formats() { return FormatTable<Avx2, formats::AllFormats>::rows; }
+constinit const FormatRows avx2_formats = FormatTable<Avx2, formats::AllFormats>::rows;
 
 }  // namespace strata::kernels

@@ -20,9 +20,6 @@ struct Avx2Table : Avx2 {
 
 }  // namespace
 
-const IsaKernels& avx2_table() {
-  static const IsaKernels table = make_table<Avx2Table>(has_avx2, avx2_formats());
-  return table;
-}
+constinit const IsaKernels avx2_table = make_table<Avx2Table>(has_avx2, avx2_formats);
 
 }  // namespace strata::kernels

@@ -5,6 +5,6 @@
 
 namespace strata::kernels {
 
-std::span<const FormatKernels> avx512_formats() { return FormatTable<Avx512, formats::AllFormats>::rows; }
+constinit const FormatRows avx512_formats = FormatTable<Avx512, formats::AllFormats>::rows;
 
 }  // namespace strata::kernels

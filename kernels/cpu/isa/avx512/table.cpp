@@ -20,9 +20,6 @@ struct Avx512Table : Avx512 {
 
 }  // namespace
 
-const IsaKernels& avx512_table() {
-  static const IsaKernels table = make_table<Avx512Table>(has_avx512, avx512_formats());
-  return table;
-}
+constinit const IsaKernels avx512_table = make_table<Avx512Table>(has_avx512, avx512_formats);
 
 }  // namespace strata::kernels

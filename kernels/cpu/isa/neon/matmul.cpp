@@ -5,6 +5,6 @@
 
 namespace strata::kernels {
 
-std::span<const FormatKernels> neon_formats() { return FormatTable<Neon, formats::AllFormats>::rows; }
+constinit const FormatRows neon_formats = FormatTable<Neon, formats::AllFormats>::rows;
 
 }  // namespace strata::kernels

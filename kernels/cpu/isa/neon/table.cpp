@@ -20,9 +20,6 @@ struct NeonTable : Neon {
 
 }  // namespace
 
-const IsaKernels& neon_table() {
-  static const IsaKernels table = make_table<NeonTable>(has_dotprod, neon_formats());
-  return table;
-}
+constinit const IsaKernels neon_table = make_table<NeonTable>(has_dotprod, neon_formats);
 
 }  // namespace strata::kernels

@@ -5,6 +5,6 @@
 
 namespace strata::kernels {
 
-std::span<const FormatKernels> scalar_formats() { return FormatTable<Scalar, formats::AllFormats>::rows; }
+constinit const FormatRows scalar_formats = FormatTable<Scalar, formats::AllFormats>::rows;
 
 }  // namespace strata::kernels

@@ -13,9 +13,6 @@ struct ScalarTable : Scalar {
 
 }  // namespace
 
-const IsaKernels& scalar_table() {
-  static const IsaKernels table = make_table<ScalarTable>(always, scalar_formats());
-  return table;
-}
+constinit const IsaKernels scalar_table = make_table<ScalarTable>(always, scalar_formats);
 
 }  // namespace strata::kernels
