@@ -66,6 +66,9 @@ void fill_random(std::span<float> out, Fill fill, std::uint64_t seed, std::size_
       case Fill::normal: out[i] = static_cast<float>(normal); break;
       case Fill::negative: out[i] = static_cast<float>(-std::fabs(normal)); break;
       case Fill::unit: out[i] = static_cast<float>(random.uniform()); break;
+      case Fill::eight_bit:
+        out[i] = i % 32 == 0 ? 127.0f : static_cast<float>(std::floor(255.0 * random.uniform()) - 127.0);
+        break;
       case Fill::ties: out[i] = static_cast<float>(std::floor(2.0 * random.uniform())); break;
       case Fill::non_finite:
         out[i] = static_cast<float>(normal);

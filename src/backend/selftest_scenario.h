@@ -16,6 +16,7 @@ enum class Fill : std::uint8_t {
   normal,      ///< standard normal, cut at 4
   negative,    ///< minus the absolute value of that
   unit,        ///< uniform in [0, 1)
+  eight_bit,   ///< integers up to 127, which is reached in every 32 elements: the scale peak / 127 is 1
   ties,        ///< small integers, so that many are equal
   non_finite,  ///< normal, with NaN, infinity and -infinity here and there in row 1
 };
