@@ -1,5 +1,6 @@
 // Owns: the vocabulary of the skeletons for AVX2, FMA and F16C. Means the same as scalar/vocabulary.h.
-// Partial loads and stores touch nothing outside the operand.
+// Partial loads and stores go through a copy: masked stores are slow on several processors, and emulators fault on
+// lanes that a mask leaves out.
 #pragma once
 
 #include <immintrin.h>
@@ -19,24 +20,24 @@ struct Avx2 {
   // Floats.
   static constexpr int lanes = 8, chains = 2, float_rows = 1;
   using F = __m256;
-  static __m256i first(int n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  }
   static F zero() { return _mm256_setzero_ps(); }
   static F set(float x) { return _mm256_set1_ps(x); }
   static F load(const float* p) { return _mm256_loadu_ps(p); }
-  static F load(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
   static F load(const formats::Half* p) { return _mm256_cvtph_ps(load128(p)); }
   static F widen(__m128i upper) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16)); }
   static F load(const formats::Bfloat* p) { return widen(load128(p)); }
-  template <class Sixteen>
-  static F load(const Sixteen* p, int n) {
-    Sixteen padded[8] = {};
+  template <class Element>
+  static F load(const Element* p, int n) {
+    Element padded[8] = {};
     for (int i = 0; i < n; ++i) padded[i] = p[i];
     return load(padded);
   }
   static void store(float* p, F a) { _mm256_storeu_ps(p, a); }
-  static void store(float* p, F a, int n) { _mm256_maskstore_ps(p, first(n), a); }
+  static void store(float* p, F a, int n) {
+    float padded[8];
+    store(padded, a);
+    for (int i = 0; i < n; ++i) p[i] = padded[i];
+  }
   static void store(formats::Half* p, F a, int n) {
     formats::Half halves[8];
     const __m128i bits = _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
