@@ -68,9 +68,10 @@ std::vector<Compiler::Group> Compiler::group_nodes() const {
   for (int t : stage_.exports) read[storage(t)] = true;
 
   auto is_product = [](const Node& n) { return n.op == graph::Op::linear || n.op == graph::Op::expert_linear; };
+  auto heads = [&](const Node& n) { return graph_.info({n.in[0]}).heads; };
   auto joins = [&](const Node& first, const Node& n) {
     return n.op == first.op && n.layer == first.layer && storage(n.in[0]) == storage(first.in[0]) &&
-           (n.op == graph::Op::linear || (n.in[1] == first.in[1] && in(n).heads == in(first).heads));
+           (n.op == graph::Op::linear || (n.in[1] == first.in[1] && heads(n) == heads(first)));
   };
   std::vector<Group> groups;
   for (std::size_t i = 0; i < stage_.nodes.size(); ++i) {
