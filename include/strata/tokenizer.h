@@ -54,7 +54,8 @@ class STRATA_API Tokenizer {
 /// that can never become valid are passed as U+FFFD. One stream for each text; not thread-safe.
 class STRATA_API TextStream {
  public:
-  explicit TextStream(const Tokenizer& tokenizer, bool special = false);
+  /// `continues`: the tokens go on from a prompt, so that a space before the first word is part of the text.
+  explicit TextStream(const Tokenizer& tokenizer, bool special = false, bool continues = false);
   ~TextStream();
   TextStream(TextStream&&) noexcept;
   TextStream& operator=(TextStream&&) noexcept;

@@ -97,7 +97,7 @@ Result<void> Engine::place(std::vector<Placement> placement, const ModelOptions&
 /// Copies every borrowed weight once into one block of huge pages; leaves pages_ at mmap where there is no room.
 Result<void> Engine::gather_in_huge_pages(const ModelOptions& options, std::span<const std::vector<bool>> needed) {
   huge_offset_.assign(blueprint_->tensors.size(), 0);
-  std::size_t bytes = 0;
+  std::size_t bytes = 0, total = 0;  // with and without the padding between weights
   std::vector<std::size_t> chosen;
   for (std::size_t w = 0; w < blueprint_->tensors.size(); ++w) {
     bool borrowed = false;
@@ -105,6 +105,7 @@ Result<void> Engine::gather_in_huge_pages(const ModelOptions& options, std::span
     if (!borrowed) continue;
     huge_offset_[w] = bytes;
     bytes += (blueprint_->tensors[w]->bytes + 63) / 64 * 64;
+    total += blueprint_->tensors[w]->bytes;
     chosen.push_back(w);
   }
   const std::uint64_t available = platform::available_memory();
@@ -120,7 +121,7 @@ Result<void> Engine::gather_in_huge_pages(const ModelOptions& options, std::span
       std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, tensor.bytes - at));
       if (auto read = file_->read(tensor, at, std::span(huge_.data() + huge_offset_[w] + at, count)); !read) return read;
       done += count;
-      if (options.progress && !options.progress(static_cast<float>(done) / static_cast<float>(bytes)))
+      if (options.progress && !options.progress(static_cast<float>(done) / static_cast<float>(total)))
         return fail(ErrorCode::cancelled, file_->path(), ": loading was cancelled");
     }
   }

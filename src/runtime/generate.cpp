@@ -68,7 +68,7 @@ Result<Generated> Session::generate(std::span<const Token> prompt, Sampler& samp
 
   const Tokenizer* tokenizer = state_->model.tokenizer();
   std::optional<TextStream> stream;
-  if (tokenizer) stream.emplace(*tokenizer, options.special);
+  if (tokenizer) stream.emplace(*tokenizer, options.special, /*continues=*/true);
   StopWatch stops(options.stop);
   Clock::time_point first = start;
   out.reason = StopReason::length;

@@ -44,8 +44,8 @@ struct TextStream::State {
   text::StreamDecoder decoder;
 };
 
-TextStream::TextStream(const Tokenizer& tokenizer, bool special)
-    : state_(new State{tokenizer.state_, text::StreamDecoder(*tokenizer.state_->tokenizer, special)}) {}
+TextStream::TextStream(const Tokenizer& tokenizer, bool special, bool continues)
+    : state_(new State{tokenizer.state_, text::StreamDecoder(*tokenizer.state_->tokenizer, special, continues)}) {}
 TextStream::~TextStream() = default;
 TextStream::TextStream(TextStream&&) noexcept = default;
 TextStream& TextStream::operator=(TextStream&&) noexcept = default;

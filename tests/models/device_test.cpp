@@ -11,7 +11,7 @@ using namespace strata::test;
 Model load_split(const std::string& path, int remote_layers, bool remote_first) {
   std::vector<runtime::Placement> placement;
   auto cpu = [&](int layers) { placement.push_back({backend::open_device("cpu", {1, ""}).value_or_throw(), layers}); };
-  auto remote = [&](int layers) { placement.push_back({open_remote().value_or_throw(), layers}); };
+  auto remote = [&](int layers) { placement.push_back({RemoteDevice::make(), layers}); };
   if (remote_layers < 0) {
     remote(0);
   } else if (remote_first) {
