@@ -25,7 +25,16 @@ struct Row {
   int depth = 0;
   std::optional<Rates> prefill, decode;
   double decode_bytes = 0;  ///< read for each token: weights and cached keys and values
-  double bandwidth = 0;     ///< bytes per second that this machine read right after; 0: not measured
+};
+
+/// What is printed.
+struct Report {
+  std::vector<Row> rows;
+  int threads = 0;
+  std::uint64_t file_bytes = 0, peak_memory = 0;
+  bool huge_pages = false;
+  Bandwidth memory;  ///< what this machine read right after; zeros where not measured
+  double bandwidth() const { return huge_pages ? memory.huge_pages : memory.small_pages; }
 };
 
 Rates summarise(std::vector<double> rates) {
@@ -58,21 +67,13 @@ class Bench {
         if (!rates) return rates.error();
         row.decode = *rates;
         row.decode_bytes = bytes_per_token(depth);
-        if (reads_this_memory()) {
-          Bandwidth found = measure_bandwidth(threads());
-          row.bandwidth = model_.pages() == Pages::huge ? found.huge_pages : found.small_pages;
-        }
       }
       rows.push_back(row);
     }
     return rows;
   }
 
-  int threads() const { return a_.load.threads > 0 ? a_.load.threads : physical_cores(); }
-
  private:
-  bool reads_this_memory() const { return model_.device() == "cpu"; }
-
   /// Mean over the decoded tokens: the k-th reads the cache of depth + k tokens.
   double bytes_per_token(int depth) const {
     double kv = static_cast<double>(model_.summary().kv_bytes_per_token_f16) * (a_.load.kv_type == "f32" ? 2 : 1);
@@ -130,28 +131,27 @@ void write_rates(JsonWriter& json, const char* name, int tokens, const Rates& ra
   json.member("tokens", tokens).member("median", rates.median).member("min", rates.low).member("max", rates.high);
 }
 
-void print_json(const BenchArguments& a, const Model& model, int threads, std::uint64_t bytes, const std::vector<Row>& rows) {
+void print_json(const BenchArguments& a, const Model& model, const Report& report) {
   JsonWriter json;
   json.begin_object().member("engine", "strata").member("version", version());
-  json.member("model", std::filesystem::path(a.load.model).filename().string()).member("bytes", bytes);
-  json.member("threads", threads).member("device", model.device()).member("isa", a.load.isa);
-  json.member("kv_type", a.load.kv_type).member("pages", model.pages() == Pages::huge ? "huge" : "mmap");
-  json.member("repeats", a.repeats).member("peak_memory", peak_memory());
+  json.member("model", std::filesystem::path(a.load.model).filename().string()).member("bytes", report.file_bytes);
+  json.member("threads", report.threads).member("device", model.device()).member("isa", a.load.isa);
+  json.member("kv_type", a.load.kv_type).member("pages", report.huge_pages ? "huge" : "mmap");
+  json.member("repeats", a.repeats).member("peak_memory", report.peak_memory);
+  json.key("read_gb_per_s").begin_object().member("small_pages", gigabytes(report.memory.small_pages));
+  json.member("huge_pages", gigabytes(report.memory.huge_pages)).end_object();
   json.key("rows").begin_array();
-  for (const Row& row : rows) {
+  for (const Row& row : report.rows) {
     json.begin_object().member("depth", row.depth);
     if (row.prefill) {
       write_rates(json, "prefill", a.prompt, *row.prefill);
       json.end_object();
     }
     if (row.decode) {
+      const double read = row.decode->median * row.decode_bytes;
       write_rates(json, "decode", a.decode, *row.decode);
-      json.member("bytes_per_token", row.decode_bytes);
-      json.member("gb_per_s", gigabytes(row.decode->median * row.decode_bytes));
-      if (row.bandwidth > 0) {
-        json.member("bandwidth_gb_per_s", gigabytes(row.bandwidth));
-        json.member("bandwidth_share", round2(row.decode->median * row.decode_bytes / row.bandwidth));
-      }
+      json.member("bytes_per_token", row.decode_bytes).member("gb_per_s", gigabytes(read));
+      if (report.bandwidth() > 0) json.member("bandwidth_share", round2(read / report.bandwidth()));
       json.end_object();
     }
     json.end_object();
@@ -160,28 +160,29 @@ void print_json(const BenchArguments& a, const Model& model, int threads, std::u
   std::printf("%s\n", json.text().c_str());
 }
 
-void print_table(const BenchArguments& a, const Model& model, int threads, std::uint64_t bytes, const std::vector<Row>& rows) {
+void print_table(const BenchArguments& a, const Model& model, const Report& report) {
+  const char* pages = report.huge_pages ? "huge" : "mapped";
   std::printf("%s, %s, %s on %s, %d threads, %s pages, %s cache\n",
               std::filesystem::path(a.load.model).filename().c_str(), model.summary().quantisation.c_str(),
-              byte_text(bytes).c_str(), model.device().c_str(), threads,
-              model.pages() == Pages::huge ? "huge" : "mapped", a.load.kv_type.c_str());
+              byte_text(report.file_bytes).c_str(), model.device().c_str(), report.threads, pages, a.load.kv_type.c_str());
   Table table({"test", ">depth", ">tok/s", ">min", ">max", ">GB/s", ">of memory"});
-  for (const Row& row : rows) {
-    std::string depth = std::to_string(row.depth);
+  for (const Row& row : report.rows) {
     auto cells = [&](const std::string& test, const Rates& r) {
-      return std::vector<std::string>{test, depth, fixed(r.median, 2), fixed(r.low, 2), fixed(r.high, 2)};
+      return std::vector<std::string>{test, std::to_string(row.depth), fixed(r.median, 2), fixed(r.low, 2), fixed(r.high, 2)};
     };
     if (row.prefill) table.row(cells("prefill " + std::to_string(a.prompt), *row.prefill));
-    if (row.decode) {
-      auto line = cells("decode " + std::to_string(a.decode), *row.decode);
-      const double read = row.decode->median * row.decode_bytes;
-      line.push_back(fixed(read / 1e9, 2));
-      if (row.bandwidth > 0)
-        line.push_back(fixed(100 * read / row.bandwidth, 0) + "% of " + fixed(row.bandwidth / 1e9, 1) + " GB/s");
-      table.row(line);
-    }
+    if (!row.decode) continue;
+    auto line = cells("decode " + std::to_string(a.decode), *row.decode);
+    const double read = row.decode->median * row.decode_bytes;
+    line.push_back(fixed(read / 1e9, 2));
+    if (report.bandwidth() > 0) line.push_back(fixed(100 * read / report.bandwidth(), 0) + "%");
+    table.row(line);
   }
   table.print();
+  if (report.bandwidth() > 0)
+    std::printf("memory: %s GB/s from 4 KiB pages, %s GB/s from huge pages; peak memory %s\n",
+                fixed(report.memory.small_pages / 1e9, 1).c_str(), fixed(report.memory.huge_pages / 1e9, 1).c_str(),
+                byte_text(report.peak_memory).c_str());
 }
 
 }  // namespace
@@ -211,18 +212,18 @@ int run_bench(const BenchArguments& a) {
   options.context = static_cast<int>(longest);
   auto session = Session::create(*model, options);
   if (!session) return report(session.error());
-  std::error_code error;
-  const std::uint64_t bytes = std::filesystem::file_size(a.load.model, error);
-  Result<std::vector<Row>> rows = std::vector<Row>();
-  int threads = 0;
-  {
-    Bench bench(a, *model, std::move(*session));
-    threads = bench.threads();
-    rows = bench.run();
-  }
+  auto rows = Bench(a, *model, std::move(*session)).run();
   if (!rows) return report(rows.error());
-  if (a.json) print_json(a, *model, threads, error ? 0 : bytes, *rows);
-  else print_table(a, *model, threads, error ? 0 : bytes, *rows);
+  Report result;
+  result.rows = std::move(*rows);
+  result.threads = a.load.threads > 0 ? a.load.threads : physical_cores();
+  std::error_code error;
+  if (auto bytes = std::filesystem::file_size(a.load.model, error); !error) result.file_bytes = bytes;
+  result.peak_memory = peak_memory();  // without the buffer below
+  result.huge_pages = model->pages() == Pages::huge;
+  if (model->device() == "cpu" && a.decode > 0) result.memory = measure_bandwidth(result.threads);
+  if (a.json) print_json(a, *model, result);
+  else print_table(a, *model, result);
   return exit_ok;
 }
 

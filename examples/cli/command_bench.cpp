@@ -13,10 +13,10 @@ void add_bench(CLI::App& program, int& code) {
   auto a = std::make_shared<BenchArguments>();
   auto depths = std::make_shared<std::string>("0");
   add_model(*command, a->load.model);
-  command->add_option("-p,--prompt", a->prompt, "tokens of a prefill; 0: none")->check(CLI::Range(0, 1 << 24))->capture_default_str();
-  command->add_option("-n,--tokens", a->decode, "tokens decoded one by one; 0: none")->check(CLI::Range(0, 1 << 24))->capture_default_str();
+  command->add_option("-p,--prompt", a->prompt, "tokens of a prefill; 0: none")->check(range(0, 1 << 24))->capture_default_str();
+  command->add_option("-n,--tokens", a->decode, "tokens decoded one by one; 0: none")->check(range(0, 1 << 24))->capture_default_str();
   command->add_option("-d,--depth", *depths, "tokens already in the context, e.g. 0,4096")->capture_default_str();
-  command->add_option("-r,--repeats", a->repeats, "measured repeats; one more warms up")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("-r,--repeats", a->repeats, "measured repeats; one more warms up")->check(range(1, 1000))->capture_default_str();
   add_load_options(*command, a->load, false);
   command->add_flag("--json", a->json, "print one JSON object");
   command->footer("Random tokens; the context is cut back between repeats; median, least and most of the repeats are shown.\n"

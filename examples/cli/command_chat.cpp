@@ -177,7 +177,7 @@ void add_chat(CLI::App& program, int& code) {
   command->add_option("MODEL", a->input, "the same, as an argument");
   command->add_option("--system", a->system, "what the model is told before the conversation");
   command->add_option("-n,--tokens", a->count, "most tokens of an answer; -1: until it ends")
-      ->check(CLI::Range(-1, 1 << 30))->capture_default_str();
+      ->check(range(-1, 1 << 30))->capture_default_str();
   add_sampling_options(*command, a->sampling);
   add_load_options(*command, a->load);
   command->footer("In the conversation: /help /reset /system [TEXT] /stats /quit. Ctrl-C stops an answer, Ctrl-D leaves.\n"

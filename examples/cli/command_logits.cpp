@@ -64,7 +64,7 @@ void add_logits(CLI::App& program, int& code) {
   command->add_option("--tokens", a->ids, "the tokens, e.g. 1,403,407; nothing is added")->required();
   command->add_option("--out", a->out, "the file: float32, little-endian, [tokens][vocabulary]")->required();
   command->add_option("--batch", a->batch, "tokens evaluated together; 1: one by one")
-      ->check(CLI::Range(1, 1 << 20))->capture_default_str();
+      ->check(range(1, 1 << 20))->capture_default_str();
   add_load_options(*command, a->load);
   command->callback([a, &code] {
     auto result = logits(*a);

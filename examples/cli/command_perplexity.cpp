@@ -105,7 +105,7 @@ void add_perplexity(CLI::App& program, int& code) {
   add_model(*command, a->load.model);
   command->add_option("FILE", a->file, "the text, or - for standard input")->required();
   command->add_option("--ctx", a->load.context, "tokens of a chunk, with its beginning-of-text token; 0: the model's, at most 512")
-      ->check(CLI::Range(0, 1 << 24))->capture_default_str();
+      ->check(range(0, 1 << 24))->capture_default_str();
   add_load_options(*command, a->load, false);
   command->add_flag("--json", a->json, "print one JSON object");
   command->footer("The text is cut into chunks of one token less than --ctx, each read afresh behind the beginning-of-text\n"

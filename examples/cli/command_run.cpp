@@ -181,12 +181,13 @@ void add_run(CLI::App& program, int& code) {
   CLI::App* command = program.add_subcommand("run", "continue a text");
   auto a = std::make_shared<RunArguments>();
   command->add_option("-m,--model", a->load.model, "a GGUF file; the bundled story teller where none is given");
-  command->add_option("INPUT", a->inputs, "MODEL as an argument, and - to read the prompt from standard input");
+  command->add_option("INPUT", a->inputs, "the model as an argument, and - to read the prompt from standard input")
+      ->type_name("MODEL or -");
   CLI::Option* text = command->add_option("-p,--prompt", a->text, "the text to continue; \"Once upon a time\" for the bundled model");
   command->add_option("-f,--file", a->file, "read the prompt from a file");
   command->add_option("--prompt-tokens", a->ids, "the prompt as token ids, e.g. 1,403,407");
   command->add_option("-n,--tokens", a->count, "most tokens to write; -1: until the end")
-      ->check(CLI::Range(-1, 1 << 30))->capture_default_str();
+      ->check(range(-1, 1 << 30))->capture_default_str();
   command->add_option("--stop", a->stop, "end before this text; may be repeated")->allow_extra_args(false);
   command->add_flag("--ignore-eos", a->ignore_eos, "go on where the model would end");
   command->add_flag("--special", a->special, "write control tokens into the text");

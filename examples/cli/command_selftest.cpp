@@ -3,6 +3,7 @@
 
 #include "examples/cli/checks.h"
 #include "examples/cli/commands.h"
+#include "examples/cli/options.h"
 
 namespace cli {
 
@@ -12,7 +13,7 @@ void add_selftest(CLI::App& program, int& code) {
   command->add_option("--device", a->device, "a device of `strata devices`; auto: the best")->capture_default_str();
   command->add_option("--isa", a->isa, "a lower instruction set of the CPU, e.g. scalar");
   command->add_option("--threads", a->threads, "threads of the CPU; 0: one for each core")
-      ->check(CLI::Range(0, 4096))->capture_default_str();
+      ->check(range(0, 4096))->capture_default_str();
   command->add_flag("--json", a->json, "print one JSON object");
   command->footer("Exit code 1 where a case fails.");
   command->callback([a, &code] { code = run_selftest(*a); });

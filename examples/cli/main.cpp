@@ -20,7 +20,7 @@ void add_help(CLI::App& program, std::string& topic, int& code) {
       return;
     }
     auto found = program.get_subcommands([&topic](CLI::App* app) { return app->get_name() == topic; });
-    if (!found.empty()) std::fputs(found.front()->help().c_str(), stdout);
+    if (!found.empty()) std::fputs(found.front()->help("strata").c_str(), stdout);
     else code = cli::report(cli::exit_usage, "there is no command '" + topic + "'; see strata --help");
   });
 }

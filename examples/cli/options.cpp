@@ -29,10 +29,12 @@ std::filesystem::path program_folder() {
 
 }  // namespace
 
+CLI::Validator range(int low, int high) { return CLI::Range(low, high).description(""); }
+
 void add_load_options(CLI::App& app, LoadArguments& a, bool context) {
   app.add_option("--device", a.device, "a device of `strata devices`, or auto")->capture_default_str();
   app.add_option("--threads", a.threads, "threads of the CPU; 0: one for each core")
-      ->check(CLI::Range(0, 4096))->capture_default_str();
+      ->check(range(0, 4096))->capture_default_str();
   app.add_option("--isa", a.isa, "a lower instruction set of the CPU, e.g. scalar");
   app.add_option("--kv-type", a.kv_type, "type of cached keys and values: f16 or f32")
       ->check(CLI::IsMember({"f16", "f32"}))->capture_default_str();
@@ -40,7 +42,7 @@ void add_load_options(CLI::App& app, LoadArguments& a, bool context) {
       ->check(CLI::IsMember({"auto", "huge", "mmap"}))->capture_default_str();
   if (context)
     app.add_option("--ctx", a.context, "most tokens in the context; 0: the model's, at most 4096")
-        ->check(CLI::Range(0, std::numeric_limits<int>::max()))->capture_default_str();
+        ->check(range(0, std::numeric_limits<int>::max()))->capture_default_str();
 }
 
 void add_model(CLI::App& app, std::string& model) { app.add_option("MODEL", model, "a GGUF file")->required(); }

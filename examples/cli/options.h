@@ -16,6 +16,8 @@ namespace cli {
 
 /// --device --threads --isa --kv-type --pages and, with `context`, --ctx.
 void add_load_options(CLI::App& app, LoadArguments& arguments, bool context = true);
+/// A whole number from `low` to `high`; the help shows no bounds.
+CLI::Validator range(int low, int high);
 /// The MODEL argument that names the file.
 void add_model(CLI::App& app, std::string& model);
 
