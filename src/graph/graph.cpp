@@ -84,6 +84,16 @@ Tensor Graph::record(Op op, Rows rows, int heads, int dim, std::initializer_list
   return {id};
 }
 
+/// What carries state from token to token must see every token of a step.
+bool Graph::per_token(const char* op, std::initializer_list<Tensor> inputs) {
+  for (Tensor t : inputs)
+    if (info(t).rows != Rows::tokens) {
+      reject(fail(ErrorCode::unsupported, op, " of layer ", layer_, ": an input holds only the rows whose logits are wanted"));
+      return false;
+    }
+  return true;
+}
+
 bool Graph::expect_vector(Weight w, int width) {
   const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
   if (weight.ne[0] == static_cast<std::uint64_t>(width) && weight.ne[1] * weight.ne[2] * weight.ne[3] == 1 &&
@@ -166,8 +176,8 @@ Tensor Graph::sigmoid(Tensor x) {
 
 Tensor Graph::sigmoid_gate(Tensor x, Tensor gate) {
   if (!valid({x, gate})) return {};
-  if (info(gate).width() != 1) return same_shape(Op::sigmoid_gate, x, gate);
   TensorInfo in = info(x);
+  if (info(gate).width() != 1 || info(gate).rows != in.rows) return same_shape(Op::sigmoid_gate, x, gate);
   return record(Op::sigmoid_gate, in.rows, in.heads, in.dim, {x, gate});
 }
 
@@ -218,6 +228,7 @@ Tensor Graph::rope(Tensor x, int table) {
 Tensor Graph::attention(Tensor q, Tensor k, Tensor v, float scale) {
   if (!valid({q, k, v})) return {};
   TensorInfo qi = info(q), ki = info(k), vi = info(v);
+  if (!per_token("attention", {q, k, v})) return {};
   if (qi.dim != ki.dim || ki.heads != vi.heads || qi.heads % ki.heads != 0) {
     reject(fail(ErrorCode::bad_file, "attention of layer ", layer_, ": ", qi.heads, " query heads of ", qi.dim, ", ",
                 ki.heads, " key heads of ", ki.dim, " and ", vi.heads, " value heads of ", vi.dim, " do not fit together"));
@@ -231,6 +242,7 @@ Tensor Graph::attention(Tensor q, Tensor k, Tensor v, float scale) {
 Tensor Graph::short_conv(Tensor x, Weight w) {
   if (!valid({x})) return {};
   TensorInfo in = info(x);
+  if (!per_token("short_conv", {x})) return {};
   const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
   if (weight.ne[0] < 1 || weight.ne[0] > 64 || weight.ne[1] != in.width() || weight.ne[2] * weight.ne[3] != 1 ||
       !is_float(weight.type)) {
@@ -246,6 +258,7 @@ Tensor Graph::short_conv(Tensor x, Weight w) {
 Tensor Graph::delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta) {
   if (!valid({q, k, v, log_decay, beta})) return {};
   TensorInfo qi = info(q), ki = info(k), vi = info(v);
+  if (!per_token("delta_net", {q, k, v, log_decay, beta})) return {};
   auto per_head = static_cast<std::size_t>(vi.heads);
   if (qi.dim != ki.dim || qi.heads != ki.heads || vi.heads % ki.heads != 0 || info(log_decay).width() != per_head ||
       info(beta).width() != per_head) {
@@ -283,7 +296,7 @@ Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing) {
   const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
   auto router_width = info({nodes[static_cast<std::size_t>(ids.producer)].in[0]}).width();
   if (weight.ne[0] != static_cast<std::uint64_t>(in.dim) || weight.ne[1] > kMaxWidth || weight.ne[2] != router_width ||
-      weight.ne[3] != 1 || (in.heads != 1 && in.heads != ids.dim)) {
+      weight.ne[3] != 1 || in.rows != ids.rows || (in.heads != 1 && in.heads != ids.dim)) {
     reject(fail(ErrorCode::bad_file, weight.name, ": shape ", shape(weight), " where [", in.dim, ", outputs, ", router_width,
                 "] is needed to multiply ", describe(x)));
     return {};
@@ -293,7 +306,11 @@ Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing) {
 
 Tensor Graph::combine(Tensor y, const Routing& routing) {
   if (!valid({y, routing.weights})) return {};
-  TensorInfo in = info(y);
+  TensorInfo in = info(y), weight = info(routing.weights);
+  if (in.heads != weight.dim || in.rows != weight.rows) {
+    reject(fail(ErrorCode::bad_file, describe(y), ": ", in.heads, " experts' outputs where ", weight.dim, " were chosen"));
+    return {};
+  }
   return record(Op::combine, in.rows, 1, in.dim, {y, routing.weights});
 }
 

@@ -190,6 +190,7 @@ class Graph {
   bool valid(std::initializer_list<Tensor> tensors) const;
   Tensor same_shape(Op op, Tensor a, Tensor b);
   bool expect_vector(Weight w, int width);
+  bool per_token(const char* op, std::initializer_list<Tensor> inputs);
   std::string describe(Tensor t) const;
 
   int layer_ = -1;

@@ -91,6 +91,19 @@ TEST_CASE("a weight of the wrong shape is named, and recording goes on harmlessl
     many.route(y, {5, Gating::softmax, true, 1.0f});
     CHECK(mentions(many, "expert_used_count"));
   }
+  SECTION("state needs every token") {
+    Graph g;
+    Tensor x = g.gather(g.heads(g.embed(matrix(g, "token_embd.weight", 8, 100)), 2, 4));
+    g.attention(x, x, x, 1.0f);
+    CHECK(mentions(g, "attention"));
+    Graph h;
+    h.short_conv(h.gather(h.embed(matrix(h, "token_embd.weight", 8, 100))), matrix(h, "conv.weight", 4, 8));
+    CHECK(mentions(h, "short_conv"));
+    Graph mixed;
+    Tensor y = mixed.embed(matrix(mixed, "token_embd.weight", 8, 100));
+    mixed.add(y, mixed.gather(y));
+    CHECK(mixed.error());
+  }
   SECTION("sizes whose product would overflow") {
     Graph g;
     Tensor x = g.embed(matrix(g, "token_embd.weight", std::uint64_t{1} << 40, 2));

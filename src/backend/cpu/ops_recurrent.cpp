@@ -27,7 +27,7 @@ void Compiler::short_conv(const Node& n) {
         const std::size_t c = blocks.begin * kChannels, end = std::min(blocks.end * kChannels, channels);
         if (c >= end) return;
         for (const backend::SequenceStep& sequence : s.step.sequences) {
-          float* before = s.state.recurrent(sequence.slot, state) + c;
+          float* before = past > 0 ? s.state.recurrent(sequence.slot, state) + c : nullptr;  // one tap keeps nothing
           const float* now = s.floats(x.offset) + size(sequence.row) * channels + c;
           // Input t - past, whether of this step or an earlier one.
           auto input = [&](std::size_t t) {
