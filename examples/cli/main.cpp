@@ -16,7 +16,8 @@ void add_help(CLI::App& program, std::string& topic, int& code) {
   command->add_option("COMMAND", topic, "its name");
   command->callback([&program, &topic, &code] {
     if (topic.empty()) {
-      std::fputs(program.help().c_str(), stdout);
+      // program.help() would show the help of the chosen command, which is this one.
+      std::fputs(program.get_formatter()->make_help(&program, "strata", CLI::AppFormatMode::Normal).c_str(), stdout);
       return;
     }
     auto found = program.get_subcommands([&topic](CLI::App* app) { return app->get_name() == topic; });

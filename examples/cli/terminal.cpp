@@ -83,14 +83,18 @@ bool stdout_is_terminal() { return isatty(STDOUT_FILENO) != 0; }
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) != 0; }
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) != 0; }
 
-ProgressBar::ProgressBar(std::string label) : label_(std::move(label)), visible_(stderr_is_terminal()) {}
+ProgressBar::ProgressBar(std::string label) : label_(std::move(label)), visible_(stderr_is_terminal()) {
+  next_ = now_seconds() + 0.3;  // short work shows no bar
+}
 
 ProgressBar::~ProgressBar() {
   if (visible_ && shown_ >= 0) std::fputs("\r\033[K", stderr);
 }
 
 void ProgressBar::update(double share) {
-  if (!visible_) return;
+  constexpr double pause = 0.1;  // seconds; between two pictures
+  if (!visible_ || now_seconds() < next_) return;
+  next_ = now_seconds() + pause;
   int now = static_cast<int>(std::clamp(share, 0.0, 1.0) * 1000);
   if (now == shown_) return;
   shown_ = now;

@@ -49,6 +49,7 @@ class ProgressBar {
   std::string label_;
   int shown_ = -1;  ///< per mille on the screen
   bool visible_;
+  double next_ = 0;  ///< when the bar may be drawn again
 };
 
 /// Rows of cells in columns as wide as needed, on stdout.
