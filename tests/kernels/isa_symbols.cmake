@@ -1,7 +1,8 @@
 # Owns: the check that an instruction set's objects offer their table as data and nothing else. A weak definition (an inline
 # function or template that was not inlined) could be the copy that the linker keeps for the whole program, and trap on
 # a processor without the instructions; so could a function that runs before the processor was asked, such as an
-# initialiser. Templates over a type that names the architecture are harmless.
+# initialiser. Weak data (V, such as type names for sanitizers) holds no instructions, and templates over a type that
+# names the architecture are not shared.
 string(REPLACE "|" ";" objects "${OBJECTS}")
 list(FILTER objects INCLUDE REGEX "cpu/isa/(scalar|avx2|avx512|neon)/")
 if(NOT objects)
@@ -19,7 +20,7 @@ foreach(object ${objects})
     if(line MATCHES " _GLOBAL__(sub_)?I_")
       string(APPEND bad "\n  ${object}: initialiser: ${line}")
     endif()
-    if(NOT line MATCHES "^[0-9a-fA-F]+ ([A-Zu]) (.*)$")  # undefined, or local
+    if(NOT line MATCHES "^[0-9a-fA-F]+ ([A-UW-Zu]) (.*)$")  # undefined, local, or weak data
       continue()
     endif()
     set(kind ${CMAKE_MATCH_1})

@@ -160,16 +160,27 @@ struct Elementwise {
     }
   }
 
+  /// Taps are transposed for 64 channels at a time, so that they can be read as batches.
   static void short_conv(const float* const* window, const float* w, int taps, float* out, int n) {
-    for (int c = 0; c < n; c += size) {
-      const int count = n - c < size ? n - c : size;
-      B sum(0.0f);
-      for (int j = 0; j < taps; ++j) {
-        float tap[size] = {};
-        for (int i = 0; i < count; ++i) tap[i] = w[(c + i) * taps + j];
-        sum = sum + load(tap) * load(window[j] + c, count);
+    constexpr int channels = 64, group = 4;
+    static_assert(channels % size == 0);
+    for (int c = 0; c < n; c += channels) {
+      const int count = n - c < channels ? n - c : channels;
+      float sum[channels] = {}, tap[group][channels] = {};
+      for (int first = 0; first < taps; first += group) {
+        const int some = taps - first < group ? taps - first : group;
+        for (int i = 0; i < count; ++i)
+          for (int j = 0; j < some; ++j) tap[j][i] = w[static_cast<std::size_t>(c + i) * static_cast<std::size_t>(taps) + first + j];
+        for (int i = 0; i < count; i += size) {
+          B total = load(sum + i);
+          for (int j = 0; j < some; ++j) {
+            const float* x = window[first + j] + c + i;
+            total = total + load(tap[j] + i) * (count - i >= size ? load(x) : load(x, count - i));
+          }
+          store(sum + i, total);
+        }
       }
-      store(out + c, silu_of(sum), count);
+      map(out + c, count, silu_of, static_cast<const float*>(sum));
     }
   }
 };

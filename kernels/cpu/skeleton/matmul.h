@@ -48,11 +48,11 @@ struct MatmulName {
     char chars[7 + length(F::name) + 2 + length(V::name) + 1];
   };
   static constexpr Text make() {
-    Text text{};
-    char* to = text.chars;
+    Text joined{};
+    char* to = joined.chars;
     for (const char* part : {"matmul_", F::name, "__", V::name})
       while (*part) *to++ = *part++;
-    return text;
+    return joined;
   }
   static constexpr Text text = make();
 };

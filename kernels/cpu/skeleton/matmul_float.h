@@ -11,9 +11,9 @@ namespace strata::kernels {
 template <class V, class Element>
 struct FloatTile {
   static constexpr ActivationFormat activation = ActivationFormat::f32;
-  static constexpr int max_tokens = 4;
+  static constexpr int max_tokens = V::tokens_float;
   template <int T>
-  static constexpr int rows = T == 1 ? 1 : V::float_rows;  // one row at a time reads memory in order
+  static constexpr int rows = T == 1 ? 1 : V::rows_float;  // one row at a time reads memory in order
 
   template <int R, int T>
   struct State {

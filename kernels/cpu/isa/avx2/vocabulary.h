@@ -18,7 +18,7 @@ struct Avx2 {
   static constexpr const char* name = "avx2";
 
   // Floats.
-  static constexpr int lanes = 8, chains = 2, float_rows = 1;
+  static constexpr int lanes = 8, chains = 2, rows_float = 3, tokens_float = 2;
   using F = __m256;
   static F zero() { return _mm256_setzero_ps(); }
   static F set(float x) { return _mm256_set1_ps(x); }

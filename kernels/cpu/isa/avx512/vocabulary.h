@@ -17,7 +17,7 @@ struct Avx512 {
   static constexpr const char* name = "avx512";
 
   // Floats.
-  static constexpr int lanes = 16, chains = 2, float_rows = 2;
+  static constexpr int lanes = 16, chains = 2, rows_float = 2, tokens_float = 4;
   using F = __m512;
   static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
   static F zero() { return _mm512_setzero_ps(); }

@@ -17,7 +17,7 @@ struct Neon {
   static constexpr const char* name = "neon";
 
   // Floats.
-  static constexpr int lanes = 4, chains = 4, float_rows = 1;
+  static constexpr int lanes = 4, chains = 4, rows_float = 1, tokens_float = 4;
   using F = float32x4_t;
   static F zero() { return vdupq_n_f32(0); }
   static F set(float x) { return vdupq_n_f32(x); }

@@ -15,7 +15,7 @@ struct Scalar {
   static constexpr const char* name = "scalar";
 
   // Floats.
-  static constexpr int lanes = 4, chains = 2, float_rows = 1;
+  static constexpr int lanes = 4, chains = 2, rows_float = 1, tokens_float = 4;
   struct F {
     float v[4];
   };
