@@ -24,7 +24,7 @@ const std::string bundled = std::string(STRATA_MODELS) + "/strata-tiny-q4_k_m.gg
 /// A folder of this process's own, removed at its end.
 const fs::path& scratch() {
   struct Folder {
-    fs::path path = fs::temp_directory_path() / ("strata-cli-" + std::to_string(::getpid()));
+    fs::path path = fs::temp_directory_path() / std::string("strata-cli-").append(std::to_string(::getpid()));
     Folder() { fs::create_directories(path); }
     ~Folder() { fs::remove_all(path); }
   };
@@ -68,9 +68,12 @@ void check_error(const std::vector<std::string>& words, int code, const std::str
   CHECK(o.err.find(part) != std::string::npos);
 }
 
-std::string join(const std::vector<int>& ids) {
+std::string join(const std::vector<int>& ids, char separator = ',') {
   std::string out;
-  for (int id : ids) out += (out.empty() ? "" : ",") + std::to_string(id);
+  for (int id : ids) {
+    if (!out.empty()) out += separator;
+    out += std::to_string(id);
+  }
   return out;
 }
 
@@ -230,9 +233,7 @@ TEST_CASE("tokenize and detokenize are inverse") {
     CHECK(call({"detokenize", bundled, "-"}, o.out).out == text);
     CHECK(call({"tokenize", bundled, "-"}, text).out == o.out);
     json j = json::parse(call({"tokenize", bundled, "--text", text, "--json"}).out);
-    std::string spaced;
-    for (int id : j["tokens"]) spaced += (spaced.empty() ? "" : " ") + std::to_string(id);
-    CHECK(spaced + "\n" == o.out);
+    CHECK(join(j["tokens"].get<std::vector<int>>(), ' ') + "\n" == o.out);
   }
   CHECK(call({"tokenize", bundled, "--text", "<|im_end|>"}).out == "2045\n");
   CHECK(call({"tokenize", bundled, "--text", "<|im_end|>", "--no-parse-special"}).out != "2045\n");
