@@ -50,8 +50,9 @@ Outcome call(const std::vector<std::string>& words, const std::string& input = {
   fs::path in = scratch() / "in", out = scratch() / "out", err = scratch() / "err";
   write_file(in, input);
   std::string command = before + " " + quoted(STRATA_PROGRAM);
-  for (const std::string& word : words) command += " " + quoted(word);
-  command += " <" + quoted(in.string()) + " >" + quoted(out.string()) + " 2>" + quoted(err.string());
+  for (const std::string& word : words) command.append(" ").append(quoted(word));
+  command.append(" <").append(quoted(in.string())).append(" >").append(quoted(out.string()));
+  command.append(" 2>").append(quoted(err.string()));
   int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status, strata::test::read_text(out.string()),
           strata::test::read_text(err.string())};
@@ -378,7 +379,7 @@ TEST_CASE("stories260k: greedy ids, perplexity, unbatched logits") {
   CHECK(o.code == 0);
   CHECK(o.out == join(expected) + "\n");
   CHECK(call({"tokenize", *model, "--text", greedy["prompt"].get<std::string>(), "--json"}).out ==
-        "{\"tokens\":" + json(prompt).dump() + "}\n");
+        json({{"tokens", prompt}}).dump() + "\n");
 
   Outcome p = call({"perplexity", *model, *sample, "--ctx", "256", "--kv-type", "f32", "--json"});
   REQUIRE(p.code == 0);
