@@ -25,7 +25,8 @@ enum class ActivationFormat : std::uint8_t {
 };
 inline constexpr int kActivationFormats = 3;
 
-/// Bytes of an activation row of k elements (k a multiple of 32 resp. 256 for the quantised formats).
+/// Bytes of an activation row of k elements (k a multiple of 32 resp. 256 for the quantised formats). A row needs the
+/// alignment of a float; at a multiple of 64 bytes it is read fastest.
 std::size_t activation_bytes(ActivationFormat format, std::size_t k);
 
 /// y[t][r] = <row r of W, x_t> for r in [0, rows) and t in [0, tokens).
@@ -65,8 +66,8 @@ struct AttentionSplit {
   KvFormat format;
   float* scores;         ///< [count] scratch
   float* max;            ///< in/out: running maximum over the positions so far (start: -infinity)
-  float* sum;            ///< in/out: sum of exp(score - max)
-  float* acc;            ///< in/out: [v_dim] sum of exp(score - max) * v
+  float* sum;            ///< in/out: sum of exp(score - max) (start: 0)
+  float* acc;            ///< in/out: [v_dim] sum of exp(score - max) * v (start: zeros)
 };
 
 /// Gated DeltaNet recurrence of one value head over consecutive tokens (arXiv:2412.06464, eq. 10):
