@@ -1,7 +1,6 @@
 // Owns: the list of the formats' unpackers for the vector kernels, one include for each row of all.h.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/all.h"
 #include "kernels/formats/bf16/simd.h"
 #include "kernels/formats/f16/simd.h"

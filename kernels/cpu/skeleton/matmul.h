@@ -11,6 +11,7 @@
 #include "kernels/cpu/skeleton/matmul_32.h"
 #include "kernels/cpu/skeleton/matmul_256.h"
 #include "kernels/cpu/skeleton/matmul_float.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 
@@ -56,10 +57,6 @@ struct MatmulName {
   }
   static constexpr Text text = make();
 };
-
-/// Specialised by formats/*/simd.h: `using Tile`, the skeleton that multiplies format F.
-template <class V, class F>
-struct Simd;
 
 template <class V, class List>
 struct FormatTable;

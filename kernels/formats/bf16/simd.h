@@ -1,8 +1,8 @@
 // Owns: how BF16 rows are multiplied: as floats. Knows no instruction.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/bf16/bf16.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 

@@ -1,8 +1,8 @@
 // Owns: how F32 rows are multiplied: as floats. Knows no instruction.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/f32/f32.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 

@@ -1,8 +1,8 @@
 // Owns: Q4_0's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/q4_0/q4_0.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 

@@ -1,9 +1,9 @@
 // Owns: Q4_K's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/packed_scales.h"
 #include "kernels/formats/q4_k/q4_k.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 

@@ -1,9 +1,9 @@
 // Owns: Q5_K's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/packed_scales.h"
 #include "kernels/formats/q5_k/q5_k.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 

@@ -1,8 +1,8 @@
 // Owns: Q6_K's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/q6_k/q6_k.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 

@@ -1,8 +1,8 @@
 // Owns: Q8_0's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
-#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/q8_0/q8_0.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 

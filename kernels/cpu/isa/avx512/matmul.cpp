@@ -1,6 +1,7 @@
 // Owns: the weight formats' part of the avx512 table.
 #include "kernels/cpu/isa/avx512/vocabulary.h"
 #include "kernels/cpu/isa/tables.h"
+#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/all_simd.h"
 
 namespace strata::kernels {

@@ -1,6 +1,7 @@
 // Owns: the weight formats' part of the scalar table.
 #include "kernels/cpu/isa/scalar/vocabulary.h"
 #include "kernels/cpu/isa/tables.h"
+#include "kernels/cpu/skeleton/matmul.h"
 #include "kernels/formats/all_simd.h"
 
 namespace strata::kernels {
