@@ -58,11 +58,10 @@ struct Tile256 {
         dot[t] = V::no_ints();
       }
     });
-    unroll<4>([&](auto j) __attribute__((always_inline)) {
-      const auto codes = Unpack::template codes<j>(w);
-      const auto scale = V::template scale<j>(scales);
+    unroll<2>([&](auto half) __attribute__((always_inline)) {
+      const auto first = Unpack::template codes<2 * half>(w), second = Unpack::template codes<2 * half + 1>(w);
       unroll<T>([&](auto t) __attribute__((always_inline)) {
-        dot[t] = V::add_dot(dot[t], codes, x[t].q + 256 * b + 64 * j, scale);
+        dot[t] = V::template add_dots<half>(dot[t], first, second, x[t].q + 256 * b + 128 * half, scales);
       });
     });
     unroll<T>([&](auto t) __attribute__((always_inline)) {

@@ -164,6 +164,11 @@ struct Avx2 {
     const __m256i upper = _mm256_madd_epi16(_mm256_maddubs_epi16(u.upper, load256(q + 32)), scale.upper);
     return _mm256_add_epi32(sum, _mm256_add_epi32(lower, upper));
   }
+  template <int Half>
+  static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, Scales s) {
+    sum = add_dot(sum, first, q, scale<2 * Half>(s));
+    return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
+  }
   static Ints dot_sums(Mins m, const std::int16_t* sums) { return _mm256_madd_epi16(m, load256(sums)); }
   template <int Factor>
   static Ints negated_times(Ints a) {

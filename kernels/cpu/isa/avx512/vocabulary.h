@@ -53,7 +53,7 @@ struct Avx512 {
   static Ints no_ints() { return _mm512_setzero_si512(); }
   static F add_product(F sum, F factor, Ints a) { return _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
   static F subtract_product(F sum, F factor, Ints a) { return _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
-  static F half(formats::Half h) { return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(h.bits))); }
+  static F half(formats::Half h) { return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(h.bits))); }
 
   // Blocks of 32: two at a time, one to each 256-bit half; a missing second block is zero.
   static constexpr int blocks = 2, tokens_32 = 4, rows_32 = 4;
@@ -103,9 +103,9 @@ struct Avx512 {
   }
   static Ints dot(Weights w, const Inputs& x) { return _mm512_dpbusd_epi32(x.bias, w, x.q); }
 
-  // Blocks of 256: codes in chunks of 64. Products of code and activation are summed in pairs to 16 bits (at most
-  // 2 * 63 * 127), then multiplied by their group's 16-bit scale. Quarter g of `Scales` holds those of groups
-  // g, 4 + g, 8 + g, 12 + g; quarter g of chunk j is group 4j + g.
+  // Blocks of 256: codes in chunks of 64, chunk j's groups 4j to 4j + 3 in its quarters. Sums of four products of code
+  // and activation (at most 4 * 63 * 127) fit 16 bits: those of two chunks are packed, group by group, and multiplied
+  // by their groups' 16-bit scales at once. Quarter g of `Scales` holds those of groups g, 4 + g, 8 + g, 12 + g.
   static constexpr int tokens_256 = 8;
   using Codes = __m512i;
   using Scales = __m512i;
@@ -143,12 +143,13 @@ struct Avx512 {
     return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(v, v));
   }
   static Mins mins_of_16(const std::int8_t* p) { return _mm256_cvtepi8_epi16(load128(p)); }
-  template <int J>
-  static __m512i scale(Scales s) {
-    return _mm512_shuffle_epi8(s, _mm512_set1_epi16((2 * J + 1) << 8 | 2 * J));
-  }
-  static Ints add_dot(Ints sum, Codes u, const std::int8_t* q, __m512i scale) {
-    return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(u, _mm512_loadu_si512(q)), scale);
+  static Ints group_dots(Codes u, const std::int8_t* q) { return _mm512_dpbusd_epi32(no_ints(), u, _mm512_loadu_si512(q)); }
+  template <int Half>
+  static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, Scales s) {
+    const __m512i dots = _mm512_packs_epi32(group_dots(first, q), group_dots(second, q + 64));
+    constexpr int low = (4 * Half + 1) << 8 | 4 * Half, high = low + 0x0202;  // the bytes of one group's scale
+    const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi16(low, low, low, low, high, high, high, high));
+    return _mm512_dpwssd_epi32(sum, dots, _mm512_shuffle_epi8(s, order));
   }
   static Ints dot_sums(Mins m, const std::int16_t* sums) {
     return _mm512_zextsi256_si512(_mm256_madd_epi16(m, load256(sums)));

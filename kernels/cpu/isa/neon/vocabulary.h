@@ -153,6 +153,11 @@ struct Neon {
     sum = vmlaq_laneq_s32(sum, group_dot(u.v[2], q + 32), scale, 2);
     return vmlaq_laneq_s32(sum, group_dot(u.v[3], q + 48), scale, 3);
   }
+  template <int Half>
+  static Ints add_dots(Ints sum, const Codes& first, const Codes& second, const std::int8_t* q, Scales s) {
+    sum = add_dot(sum, first, q, scale<2 * Half>(s));
+    return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
+  }
   static Ints dot_sums(Mins m, const std::int16_t* sums) {
     const int16x8_t a = vld1q_s16(sums), b = vld1q_s16(sums + 8);
     Ints out = vmull_s16(vget_low_s16(m.lower), vget_low_s16(a));

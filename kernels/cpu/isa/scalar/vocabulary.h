@@ -174,6 +174,11 @@ struct Scalar {
     }
     return sum;
   }
+  template <int Half>
+  static Ints add_dots(Ints sum, const Codes& first, const Codes& second, const std::int8_t* q, const Scales& s) {
+    sum = add_dot(sum, first, q, scale<2 * Half>(s));
+    return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
+  }
   static Ints dot_sums(const Mins& m, const std::int16_t* sums) {
     Ints out{};
     for (int g = 0; g < 16; ++g) out.v[g % 4] += m.v[g] * sums[g];
