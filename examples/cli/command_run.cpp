@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "examples/cli/commands.h"
 #include "examples/cli/options.h"
@@ -124,13 +125,13 @@ Result<Generated> answer(const RunArguments& a, Session& session, const Prompt& 
   options.ignore_eos = a.ignore_eos;
   options.special = a.special;
   options.stop = a.stop;
-  const bool stream = !a.json && !a.print_tokens;
   Sampler sampler(a.sampling.options);
-  auto out = session.generate(prompt.tokens, sampler, options, [&](Token, std::string_view text) {
-    if (stream) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    }
+  bool first = true;
+  auto out = session.generate(prompt.tokens, sampler, options, [&](Token token, std::string_view text) {
+    if (a.json) return !interrupted();
+    if (!a.print_tokens) std::fwrite(text.data(), 1, text.size(), stdout);
+    else if (token != no_token) std::printf("%s%d", std::exchange(first, false) ? "" : ",", token);
+    std::fflush(stdout);
     return !interrupted();
   });
   if (!out) return out;
@@ -164,7 +165,6 @@ Result<int> run(RunArguments a) {
   if (a.json) {
     print_json(*model, *prompt, *out);
   } else {
-    if (a.print_tokens) std::printf("%s", join_ids(out->tokens, ',').c_str());
     std::printf("\n");
     std::fflush(stdout);
     print_figures(*out);
@@ -193,7 +193,7 @@ void add_run(CLI::App& program, int& code) {
   command->add_flag("--special", a->special, "write control tokens into the text");
   CLI::Option* echo = command->add_flag("--echo", a->echo, "print the prompt before its continuation, as happens on a terminal");
   command->add_flag("--no-echo", a->no_echo, "never print the prompt, as happens in a pipe or file")->excludes(echo);
-  command->add_flag("--print-tokens", a->print_tokens, "print token ids instead of text, on one line at the end");
+  command->add_flag("--print-tokens", a->print_tokens, "print token ids instead of text, on one line");
   command->add_flag("--json", a->json, "print one JSON object at the end: tokens, text, figures");
   add_sampling_options(*command, a->sampling);
   add_load_options(*command, a->load);

@@ -20,7 +20,7 @@ using MetadataValue =
 
 struct MetadataEntry {
   std::string key;
-  std::string type;  ///< as the GGUF specification spells it: "uint32", "array[string]"
+  std::string type;  ///< "u32", "array[string]"
   MetadataValue value;
 };
 

@@ -182,6 +182,7 @@ struct Generated {
 };
 
 /// Gets each token and the text that has become complete with it (whole UTF-8; may be empty). Returning false stops.
+/// Text that was held back for a stop string or an unfinished character comes last, with `no_token`.
 using OnToken = std::function<bool(Token, std::string_view)>;
 /// Gets the logits [vocab] of a position.
 using OnLogits = std::function<void(int position, std::span<const float> logits)>;

@@ -15,6 +15,8 @@
 namespace strata {
 
 using Token = std::int32_t;
+/// No id of any vocabulary.
+inline constexpr Token no_token = -1;
 
 struct EncodeOptions {
   bool add_special = true;    ///< BOS/EOS as the vocabulary asks

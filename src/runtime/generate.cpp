@@ -102,7 +102,7 @@ Result<Generated> Session::generate(std::span<const Token> prompt, Sampler& samp
     std::string text = stops.push(stream ? stream->finish() : std::string());
     if (!stops.found()) text += stops.rest();
     out.text += text;
-    if (on_token && !text.empty() && !out.tokens.empty()) on_token(out.tokens.back(), text);
+    if (on_token && !text.empty() && out.reason != StopReason::callback) on_token(no_token, text);
   }
   return out;
 }
