@@ -21,7 +21,7 @@ struct RunArguments {
   std::string text, file, ids;
   std::vector<std::string> stop;
   int count = 256;
-  bool has_text = false;
+  bool has_text = false, has_ids = false;
   bool echo = false, no_echo = false, print_tokens = false, ignore_eos = false, special = false, json = false;
 };
 
@@ -38,9 +38,9 @@ Result<void> settle(RunArguments& a) {
     else if (input != "-" && a.load.model.empty()) a.load.model = input;
     else return usage("'" + input + "' is one argument too many; see strata run --help");
   }
-  if (a.has_text + !a.file.empty() + !a.ids.empty() > 1)
+  if (a.has_text + !a.file.empty() + a.has_ids > 1)
     return usage("give one prompt: -p TEXT, -f FILE, - or --prompt-tokens IDS");
-  const bool prompted = a.has_text || !a.file.empty() || !a.ids.empty();
+  const bool prompted = a.has_text || !a.file.empty() || a.has_ids;
   if (!a.load.model.empty()) {
     if (!prompted) return usage("no prompt; give -p TEXT, -f FILE, - (standard input) or --prompt-tokens IDS");
     return {};
@@ -54,7 +54,7 @@ Result<void> settle(RunArguments& a) {
 
 Result<Prompt> read_prompt(const RunArguments& a, const Model& model) {
   Prompt prompt;
-  if (!a.ids.empty()) {
+  if (a.has_ids) {
     auto ids = parse_ids(a.ids);
     if (!ids) return ids.error();
     prompt.tokens = std::move(*ids);
@@ -185,7 +185,7 @@ void add_run(CLI::App& program, int& code) {
       ->type_name("MODEL or -");
   CLI::Option* text = command->add_option("-p,--prompt", a->text, "the text to continue; \"Once upon a time\" for the bundled model");
   command->add_option("-f,--file", a->file, "read the prompt from a file");
-  command->add_option("--prompt-tokens", a->ids, "the prompt as token ids, e.g. 1,403,407");
+  CLI::Option* ids = command->add_option("--prompt-tokens", a->ids, "the prompt as token ids, e.g. 1,403,407");
   command->add_option("-n,--tokens", a->count, "most tokens to write; -1: until the end")
       ->check(range(-1, 1 << 30))->capture_default_str();
   command->add_option("--stop", a->stop, "end before this text; may be repeated")->allow_extra_args(false);
@@ -198,8 +198,9 @@ void add_run(CLI::App& program, int& code) {
   add_sampling_options(*command, a->sampling);
   add_load_options(*command, a->load);
   command->footer("Ctrl-C ends the text; what was measured is still printed, on standard error.");
-  command->callback([a, text, &code] {
+  command->callback([a, text, ids, &code] {
     a->has_text = text->count() > 0;
+    a->has_ids = ids->count() > 0;
     auto result = run(*a);
     code = result ? *result : report(result.error());
   });

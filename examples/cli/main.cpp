@@ -10,6 +10,10 @@
 
 namespace {
 
+int no_command(const std::string& name) {
+  return cli::report(cli::exit_usage, "there is no command '" + name + "'; see strata --help");
+}
+
 /// `strata help [COMMAND]`.
 void add_help(CLI::App& program, std::string& topic, int& code) {
   CLI::App* command = program.add_subcommand("help", "help on a command");
@@ -22,12 +26,16 @@ void add_help(CLI::App& program, std::string& topic, int& code) {
     }
     auto found = program.get_subcommands([&topic](CLI::App* app) { return app->get_name() == topic; });
     if (!found.empty()) std::fputs(found.front()->help("strata").c_str(), stdout);
-    else code = cli::report(cli::exit_usage, "there is no command '" + topic + "'; see strata --help");
+    else code = no_command(topic);
   });
 }
 
-int usage_error(const CLI::App& program, const CLI::ParseError& error) {
+/// `first`: the first argument, or empty.
+int usage_error(const CLI::App& program, const CLI::ParseError& error, const std::string& first) {
   auto chosen = program.get_subcommands();
+  if (chosen.empty() && !first.empty())
+    return first.front() == '-' ? cli::report(cli::exit_usage, "there is no option '" + first + "'; see strata --help")
+                                : no_command(first);
   std::string where = chosen.empty() ? "strata" : "strata " + chosen.front()->get_name();
   std::string message = error.what();
   while (message.ends_with('.') || message.ends_with('\n')) message.pop_back();
@@ -59,7 +67,7 @@ int run_program(int argc, char** argv) {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return cli::finish_output(program.exit(error));  // --help, --version
-    return usage_error(program, error);
+    return usage_error(program, error, argc > 1 ? argv[1] : "");
   }
   return cli::finish_output(code);
 }

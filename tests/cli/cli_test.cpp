@@ -101,7 +101,8 @@ TEST_CASE("every command has help") {
 
 TEST_CASE("bad usage is one line and exit code 2") {
   check_error({}, 2, "strata --help");
-  check_error({"fly"}, 2);
+  check_error({"fly"}, 2, "no command 'fly'");
+  check_error({"--fly"}, 2, "no option '--fly'");
   check_error({"help", "fly"}, 2, "no command 'fly'");
   check_error({"run", "--fly"}, 2, "strata run --help");
   check_error({"run", "-n", "many"}, 2);
@@ -110,6 +111,7 @@ TEST_CASE("bad usage is one line and exit code 2") {
   check_error({"run", "-m", bundled}, 2, "no prompt");
   check_error({"run", "-p", ""}, 2, "the prompt is empty");
   check_error({"run", "-p", "a", "-f", "b"}, 2, "one prompt");
+  check_error({"run", "--prompt-tokens", ""}, 2, "the prompt is empty");
   check_error({"run", "--prompt-tokens", "1,x"}, 2, "'x' is no token id");
   check_error({"run", "--prompt-tokens", "99999999999"}, 2, "no token id");
   check_error({"run", "--prompt-tokens", "999999"}, 2, "999999");
