@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <map>
 #include <numeric>
 #include <random>
 #include <span>
@@ -28,9 +29,14 @@ using graph::Tensor;
 struct Model {
   Graph graph;
   std::vector<std::vector<std::byte>> weights;
-  std::mt19937 random{7};
+  std::map<std::string, unsigned> seen;  ///< weights of each name
 
+  /// Values depend on the name and on how often it came before, not on the order in which a compiler evaluates arguments.
   graph::Weight add(const std::string& name, TensorType type, std::array<std::uint64_t, 4> ne, float mean = 0) {
+    std::vector<unsigned> seeds(name.begin(), name.end());
+    seeds.push_back(seen[name]++);
+    std::seed_seq sequence(seeds.begin(), seeds.end());
+    std::mt19937 random(sequence);
     const std::size_t rows = ne[1] * ne[2] * ne[3], row = ne[0];
     std::normal_distribution<float> normal(mean, mean != 0 ? 0.1f : 1.0f / std::sqrt(static_cast<float>(row)));
     std::vector<std::byte> bytes(rows * row_bytes(type, row));
@@ -111,6 +117,8 @@ inline Tensor delta_block(Model& m, Tensor x, TensorType type) {
   Tensor z = g.linear(h, m.add("z", type, {e, v_heads * dim, 1, 1}));
   return g.add(x, g.linear(g.swiglu(z, g.heads(y, 1, v_heads * dim)), m.add("out", mixed(type), {v_heads * dim, e, 1, 1})));
 }
+
+inline constexpr int kProducts = 19;  ///< of weights of `type`, in make_model
 
 /// Every operation: DeltaNet, attention, dense and mixed feed-forward. Products are of `type`, some of another.
 inline Model make_model(TensorType type) {

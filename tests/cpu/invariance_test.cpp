@@ -1,6 +1,8 @@
 // Owns: the proof that a position's result depends on its prefix alone, to the bit: not on threads, not on how a prompt
 // is cut into steps, not on other sequences in the step. And that it is near what the reference computes.
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "backend/ref/ref.h"
 #include "cpu/block.h"
@@ -98,17 +100,25 @@ TEST_CASE("results are near the reference's") {
     backend::KvType kv;
     double bound;
   };
-  // Float weights and caches leave rounding alone. Others quantise the inputs of products to 8 bits.
+  // Float weights and caches leave rounding alone. Others round the inputs of products to 8 bits: the selftest allows a
+  // product 1.7e-4, and those of different products add up. Where that tips the choice of an expert, a position is off
+  // by more; the median position is not.
+  constexpr double product = 1.7e-4;
   for (auto [type, kv, bound] : {Case{TensorType::f32, backend::KvType::f32, 1e-11},
                                  Case{TensorType::f32, backend::KvType::f16, 1e-8},
-                                 Case{TensorType::q4_k, backend::KvType::f16, 1e-2},
-                                 Case{TensorType::q8_0, backend::KvType::f16, 1e-2}}) {
+                                 Case{TensorType::q4_k, backend::KvType::f16, kProducts * product},
+                                 Case{TensorType::q8_0, backend::KvType::f16, kProducts * product}}) {
     CAPTURE(type_name(type));
     constexpr std::size_t length = 280;
     const Model model = make_model(type);
     const auto tokens = random_tokens(length, 5);
     Runner ref(model, backend::open_ref().value_or_throw(), length, 2, kv), cpu(model, open_cpu(2), length, 2, kv);
     const auto expected = run_alone(ref, tokens, {length}), got = run_alone(cpu, tokens, {length});
-    CHECK(nmse(got, expected) < bound);
+    REQUIRE(got.size() == length * kVocabulary);
+    std::vector<double> errors;
+    for (std::size_t at = 0; at < got.size(); at += kVocabulary)
+      errors.push_back(nmse(std::span(got).subspan(at, kVocabulary), std::span(expected).subspan(at, kVocabulary)));
+    std::sort(errors.begin(), errors.end());
+    CHECK(errors[length / 2] < bound);
   }
 }
