@@ -43,11 +43,4 @@ struct Blueprint {
 /// Records the graph of the file's architecture. Errors name the key or tensor, or list the architectures known here.
 Result<std::unique_ptr<Blueprint>> build(const gguf::File& file);
 
-// One function per file of this folder.
-void build_llama(graph::Graph&, const Keys&, const Weights&, const Common&);
-void build_qwen2(graph::Graph&, const Keys&, const Weights&, const Common&);
-void build_qwen3(graph::Graph&, const Keys&, const Weights&, const Common&);
-void build_qwen35(graph::Graph&, const Keys&, const Weights&, const Common&);
-void build_qwen35moe(graph::Graph&, const Keys&, const Weights&, const Common&);
-
 }  // namespace strata::models

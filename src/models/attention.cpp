@@ -1,4 +1,4 @@
-// Owns: reading head counts. Knows metadata keys; no tensors.
+// Owns: reading head counts, the projections around attention. Knows metadata keys and weights' names; no architecture.
 #include "models/attention.h"
 
 #include <algorithm>
@@ -23,6 +23,27 @@ HeadConfig read_heads(const Keys& keys, int layers) {
   float scale = keys.number("attention.scale", 0.0f);
   c.scale = scale != 0 ? scale : 1.0f / std::sqrt(static_cast<float>(c.k_dim));
   return c;
+}
+
+Qkv project_qkv(graph::Graph& g, const Weights& w, graph::Tensor h, const HeadConfig& c, int layer) {
+  const int n_heads = c.heads[static_cast<std::size_t>(layer)], n_kv = c.kv_heads[static_cast<std::size_t>(layer)];
+  graph::Tensor q, k, v;
+  if (w.has("attn_qkv.weight")) {
+    const int q_width = n_heads * c.k_dim, k_width = n_kv * c.k_dim, v_width = n_kv * c.v_dim;
+    const graph::Tensor qkv = g.linear(h, w("attn_qkv"), w.bias("attn_qkv"));
+    q = g.slice(qkv, 0, q_width);
+    k = g.slice(qkv, q_width, k_width);
+    v = g.slice(qkv, q_width + k_width, v_width);
+  } else {
+    q = g.linear(h, w("attn_q"), w.bias("attn_q"));
+    k = g.linear(h, w("attn_k"), w.bias("attn_k"));
+    v = g.linear(h, w("attn_v"), w.bias("attn_v"));
+  }
+  return {g.heads(q, n_heads, c.k_dim), g.heads(k, n_kv, c.k_dim), g.heads(v, n_kv, c.v_dim)};
+}
+
+graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, float scale) {
+  return g.linear(g.attention(a.q, a.k, a.v, scale), w("attn_output"), w.bias("attn_output"));
 }
 
 }  // namespace strata::models

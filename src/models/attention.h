@@ -1,9 +1,11 @@
-// Owns: what the attention layers of several architectures share: head counts and the dims of a head.
+// Owns: what the attention layers of several architectures share: head counts, the dims of a head, the projections.
 #pragma once
 
 #include <vector>
 
+#include "graph/graph.h"
 #include "models/keys.h"
+#include "models/weights.h"
 
 namespace strata::models {
 
@@ -17,5 +19,16 @@ struct HeadConfig {
   float scale = 1.0f;         ///< of q k^T
 };
 HeadConfig read_heads(const Keys& keys, int layers);
+
+struct Qkv {
+  graph::Tensor q;  ///< [tokens, heads, k_dim]
+  graph::Tensor k;  ///< [tokens, kv_heads, k_dim]
+  graph::Tensor v;  ///< [tokens, kv_heads, v_dim]
+};
+/// Queries, keys and values of a layer: the rows of `attn_qkv` in this order, or attn_q, attn_k and attn_v. Biases are
+/// used where the file has them.
+Qkv project_qkv(graph::Graph& g, const Weights& w, graph::Tensor h, const HeadConfig& c, int layer);
+/// attn_output(softmax(scale q k^T) v), with its bias where the file has one.
+graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, float scale);
 
 }  // namespace strata::models

@@ -21,9 +21,24 @@ graph::RouteParams read_route(const Keys& keys, graph::Gating gating, bool norma
 
 graph::Tensor swiglu_experts(graph::Graph& g, const Weights& w, graph::Tensor x, const graph::RouteParams& params) {
   graph::Graph::Routing routing = g.route(g.linear(x, w("ffn_gate_inp")), params);
-  graph::Tensor gate = g.expert_linear(x, w("ffn_gate_exps"), routing);  // [., chosen, expert width]
-  graph::Tensor up = g.expert_linear(x, w("ffn_up_exps"), routing);
+  graph::Tensor gate, up;  // [., chosen, expert width]
+  if (w.has("ffn_gate_up_exps.weight")) {
+    graph::Tensor both = g.expert_linear(x, w("ffn_gate_up_exps"), routing);
+    const int width = g.info(both).dim / 2;
+    gate = g.slice(both, 0, width);
+    up = g.slice(both, width, width);
+  } else {
+    gate = g.expert_linear(x, w("ffn_gate_exps"), routing);
+    up = g.expert_linear(x, w("ffn_up_exps"), routing);
+  }
   return g.combine(g.expert_linear(g.swiglu(gate, up), w("ffn_down_exps"), routing), routing);
+}
+
+graph::Tensor experts_and_gated_shared(graph::Graph& g, const Weights& w, graph::Tensor x, const graph::RouteParams& params) {
+  graph::Tensor chosen = swiglu_experts(g, w, x, params);
+  graph::Tensor shared = g.swiglu(g.linear(x, w("ffn_gate_shexp")), g.linear(x, w("ffn_up_shexp")));
+  shared = g.linear(shared, w("ffn_down_shexp"));
+  return g.add(chosen, g.sigmoid_gate(shared, g.linear(x, w("ffn_gate_inp_shexp"))));
 }
 
 }  // namespace strata::models

@@ -18,13 +18,10 @@ void build_qwen2(Graph& g, const Keys& keys, const Weights& w, const Common& c) 
   for (int layer = 0; layer < c.layers; ++layer) {
     g.enter_layer(layer);
     const Weights b = w.block(layer);
-    const int n_heads = heads.heads[static_cast<std::size_t>(layer)], n_kv = heads.kv_heads[static_cast<std::size_t>(layer)];
 
     Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
-    Tensor q = g.rope(g.heads(g.linear(h, b("attn_q"), b.bias("attn_q")), n_heads, heads.k_dim), rope);
-    Tensor k = g.rope(g.heads(g.linear(h, b("attn_k"), b.bias("attn_k")), n_kv, heads.k_dim), rope);
-    Tensor v = g.heads(g.linear(h, b("attn_v"), b.bias("attn_v")), n_kv, heads.v_dim);
-    x = g.add(x, g.linear(g.attention(q, k, v, heads.scale), b("attn_output"), b.bias("attn_output")));
+    auto [q, k, v] = project_qkv(g, b, h, heads, layer);
+    x = g.add(x, attend(g, b, {g.rope(q, rope), g.rope(k, rope), v}, heads.scale));
 
     h = g.rms_norm(x, b("ffn_norm"), c.eps);
     x = g.add(x, swiglu_mlp(g, b, h));

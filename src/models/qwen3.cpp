@@ -18,15 +18,12 @@ void build_qwen3(Graph& g, const Keys& keys, const Weights& w, const Common& c) 
   for (int layer = 0; layer < c.layers; ++layer) {
     g.enter_layer(layer);
     const Weights b = w.block(layer);
-    const int n_heads = heads.heads[static_cast<std::size_t>(layer)], n_kv = heads.kv_heads[static_cast<std::size_t>(layer)];
 
     Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
-    Tensor q = g.heads(g.linear(h, b("attn_q")), n_heads, heads.k_dim);
-    Tensor k = g.heads(g.linear(h, b("attn_k")), n_kv, heads.k_dim);
-    Tensor v = g.heads(g.linear(h, b("attn_v")), n_kv, heads.v_dim);
+    auto [q, k, v] = project_qkv(g, b, h, heads, layer);
     q = g.rope(g.rms_norm(q, b("attn_q_norm"), c.eps), rope);
     k = g.rope(g.rms_norm(k, b("attn_k_norm"), c.eps), rope);
-    x = g.add(x, g.linear(g.attention(q, k, v, heads.scale), b("attn_output")));
+    x = g.add(x, attend(g, b, {q, k, v}, heads.scale));
 
     h = g.rms_norm(x, b("ffn_norm"), c.eps);
     x = g.add(x, swiglu_mlp(g, b, h));

@@ -10,18 +10,6 @@ namespace strata::models {
 using graph::Graph;
 using graph::Tensor;
 
-namespace {
-
-/// The chosen experts, plus the shared expert weighed by its own sigmoid gate (one number per token).
-Tensor experts_and_shared(Graph& g, const Weights& w, Tensor h, const graph::RouteParams& route) {
-  Tensor chosen = swiglu_experts(g, w, h, route);
-  Tensor shared = g.swiglu(g.linear(h, w("ffn_gate_shexp")), g.linear(h, w("ffn_up_shexp")));
-  shared = g.linear(shared, w("ffn_down_shexp"));
-  return g.add(chosen, g.sigmoid_gate(shared, g.linear(h, w("ffn_gate_inp_shexp"))));
-}
-
-}  // namespace
-
 void build_qwen35moe(Graph& g, const Keys& keys, const Weights& w, const Common& c) {
   const Qwen35Config config = read_qwen35(g, keys, c);
   const graph::RouteParams route = read_route(keys, graph::Gating::softmax, /*normalise=*/true);
@@ -35,7 +23,7 @@ void build_qwen35moe(Graph& g, const Keys& keys, const Weights& w, const Common&
     x = g.add(x, config.recurrent[static_cast<std::size_t>(layer)] ? gated_delta_net(g, config, b, h, c.eps)
                                                                    : gated_attention(g, config, b, h, layer, c.eps));
     h = g.rms_norm(x, b("post_attention_norm"), c.eps);
-    x = g.add(x, experts_and_shared(g, b, h, route));
+    x = g.add(x, experts_and_gated_shared(g, b, h, route));
   }
   g.enter_layer(c.layers);
   output_head(g, w, x, c.eps);

@@ -4,15 +4,27 @@
 
 namespace strata::models {
 
+/// One row for each architecture: its `general.architecture` and the function in the file of that name.
+#define STRATA_ARCHITECTURES(row) \
+  row("granite", build_granite) \
+  row("llama", build_llama) \
+  row("olmoe", build_olmoe) \
+  row("qwen2", build_qwen2) \
+  row("qwen2moe", build_qwen2moe) \
+  row("qwen3", build_qwen3) \
+  row("qwen3moe", build_qwen3moe) \
+  row("qwen35", build_qwen35) \
+  row("qwen35moe", build_qwen35moe)
+
+#define STRATA_DECLARE(name, build) void build(graph::Graph&, const Keys&, const Weights&, const Common&);
+STRATA_ARCHITECTURES(STRATA_DECLARE)
+#undef STRATA_DECLARE
+
 namespace {
 
-constexpr Architecture kArchitectures[] = {
-    {"llama", build_llama},
-    {"qwen2", build_qwen2},
-    {"qwen3", build_qwen3},
-    {"qwen35", build_qwen35},
-    {"qwen35moe", build_qwen35moe},
-};
+#define STRATA_ROW(name, build) {name, build},
+constexpr Architecture kArchitectures[] = {STRATA_ARCHITECTURES(STRATA_ROW)};
+#undef STRATA_ROW
 
 std::string known() {
   std::string out;
