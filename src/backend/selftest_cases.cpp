@@ -14,6 +14,7 @@ namespace strata::backend::selftest_detail {
 namespace {
 
 using graph::Graph;
+using graph::KeyHeads;
 using graph::Tensor;
 
 constexpr double kCopied = 0;         // elements are moved or decoded, never computed
@@ -284,15 +285,18 @@ void add_short_conv(List& list) {
 void add_delta_net(List& list) {
   struct Shape {
     int k_heads, v_heads, k_dim, v_dim;
+    KeyHeads order = KeyHeads::tiled;
   };
-  for (Shape d : {Shape{1, 1, 1, 1}, Shape{2, 6, 48, 20}, Shape{4, 4, 128, 128}, Shape{1, 2, 7, 33}}) {
+  for (Shape d : {Shape{1, 1, 1, 1}, Shape{2, 6, 48, 20}, Shape{2, 6, 48, 20, KeyHeads::grouped},
+                  Shape{4, 4, 128, 128}, Shape{1, 2, 7, 33}}) {
+    const char* order = d.order == KeyHeads::grouped ? ", grouped" : "";
     Scenario& s =
-        list.add("delta_net", kRecurrent, str(d.k_heads, "/", d.v_heads, " heads of ", d.k_dim, "/", d.v_dim));
+        list.add("delta_net", kRecurrent, str(d.k_heads, "/", d.v_heads, " heads of ", d.k_dim, "/", d.v_dim, order));
     Graph& g = s.graph;
     const Tensor q = g.l2_norm(s.input(d.k_heads, d.k_dim), 1e-6f), k = g.l2_norm(s.input(d.k_heads, d.k_dim), 1e-6f);
     const Tensor v = s.input(d.v_heads, d.v_dim);
     const Tensor decay = s.input(1, d.v_heads, Fill::negative), beta = s.input(1, d.v_heads, Fill::unit);
-    s.output(g.delta_net(q, k, v, decay, beta));
+    s.output(g.delta_net(q, k, v, decay, beta, d.order));
     long_steps(s);
   }
   // Hardly any decay: the state holds all that came.
@@ -300,7 +304,7 @@ void add_delta_net(List& list) {
   Graph& g = s.graph;
   const Tensor q = g.l2_norm(s.input(2, 32), 1e-6f), k = g.l2_norm(s.input(2, 32), 1e-6f);
   const Tensor v = s.input(2, 32), decay = g.scale(s.input(1, 2, Fill::negative), 1e-4f);
-  s.output(g.delta_net(q, k, v, decay, s.input(1, 2, Fill::unit)));
+  s.output(g.delta_net(q, k, v, decay, s.input(1, 2, Fill::unit), KeyHeads::tiled));
   long_steps(s);
 }
 
@@ -355,7 +359,7 @@ class BlockMaker {
     const Tensor q = g().l2_norm(heads(g().slice(c, 0, 16), 2, 8), 1e-6f);
     const Tensor k = g().l2_norm(heads(g().slice(c, 16, 16), 2, 8), 1e-6f), v = heads(g().slice(c, 32, 40), 4, 10);
     const Tensor decay = decay_of(s, linear(h, 4)), beta = g().sigmoid(linear(h, 4));
-    residual(linear(norm(g().delta_net(q, k, v, decay, beta)), kWidth));
+    residual(linear(norm(g().delta_net(q, k, v, decay, beta, KeyHeads::tiled)), kWidth));
     const Tensor f = norm(x_);
     const auto routing = g().route(linear(f, kExperts), {2, graph::Gating::softmax, true, 1.0f});
     const Tensor gate = experts(f, 30, routing), up = experts(f, 30, routing);

@@ -255,7 +255,7 @@ Tensor Graph::short_conv(Tensor x, Weight w) {
                 ConvParams{static_cast<int>(recurrent_states.size()) - 1});
 }
 
-Tensor Graph::delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta) {
+Tensor Graph::delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta, KeyHeads order) {
   if (!valid({q, k, v, log_decay, beta})) return {};
   TensorInfo qi = info(q), ki = info(k), vi = info(v);
   if (!per_token("delta_net", {q, k, v, log_decay, beta})) return {};
@@ -269,7 +269,7 @@ Tensor Graph::delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor b
   }
   recurrent_states.push_back({layer_, per_head * static_cast<std::size_t>(vi.dim) * static_cast<std::size_t>(ki.dim)});
   return record(Op::delta_net, vi.rows, vi.heads, vi.dim, {q, k, v, log_decay, beta}, {},
-                DeltaParams{static_cast<int>(recurrent_states.size()) - 1});
+                DeltaParams{static_cast<int>(recurrent_states.size()) - 1, order});
 }
 
 Graph::Routing Graph::route(Tensor router, const RouteParams& params) {

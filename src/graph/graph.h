@@ -96,7 +96,18 @@ struct AttentionParams {
   float scale;  ///< of q k^T
 };
 struct ConvParams { int state; };   ///< index into Graph::recurrent_states
-struct DeltaParams { int state; };  ///< likewise; value head v reads key head v % key heads
+/// Which key head a value head reads where there are more value heads.
+enum class KeyHeads : std::uint8_t {
+  tiled,    ///< v % key heads: Qwen3.5, whose converter reorders value heads
+  grouped,  ///< v / (value heads / key heads), as in grouped-query attention: Qwen3-Next
+};
+struct DeltaParams {
+  int state;  ///< index into Graph::recurrent_states
+  KeyHeads order;
+  std::size_t key_head(std::size_t value_head, std::size_t key_heads, std::size_t value_heads) const {
+    return order == KeyHeads::tiled ? value_head % key_heads : value_head / (value_heads / key_heads);
+  }
+};
 
 enum class Gating : std::uint8_t { softmax, sigmoid };
 struct RouteParams {
@@ -171,7 +182,7 @@ class Graph {
   Tensor attention(Tensor q, Tensor k, Tensor v, float scale);
   Tensor short_conv(Tensor x, Weight w);
   /// q, k [., key heads, k_dim], v [., value heads, v_dim], log_decay and beta [., 1, value heads].
-  Tensor delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta);
+  Tensor delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta, KeyHeads order);
 
   struct Routing {
     Tensor experts;  ///< int32 [., 1, chosen]

@@ -1,4 +1,4 @@
-// Owns: gated attention and Gated DeltaNet as Qwen3.5/3.6 use them. Knows weights' names and keys; no backend.
+// Owns: gated attention and Gated DeltaNet as Qwen3-Next, Qwen3.5 and Qwen3.6 use them. Knows weights' names and keys; no backend.
 #include "models/qwen35_layers.h"
 
 #include <cmath>
@@ -43,20 +43,24 @@ Tensor gated_attention(Graph& g, const Qwen35Config& c, const Weights& w, Tensor
   return g.linear(g.sigmoid_gate(o, gate), w("attn_output"));
 }
 
-Tensor gated_delta_net(Graph& g, const Qwen35Config& c, const Weights& w, Tensor h, float eps) {
+DeltaInputs delta_inputs(Graph& g, const Weights& w, Tensor h) {
+  return {g.linear(h, w("attn_qkv")), g.linear(h, w("attn_gate")), g.linear(h, w("ssm_beta")), g.linear(h, w("ssm_alpha"))};
+}
+
+Tensor gated_delta_net(Graph& g, const Qwen35Config& c, const Weights& w, const DeltaInputs& in, graph::KeyHeads order,
+                       float eps) {
   const int keys = c.key_heads * c.state_dim, values = c.value_heads * c.state_dim;
-  Tensor qkv = g.short_conv(g.linear(h, w("attn_qkv")), w("ssm_conv1d"));  // [tokens, 1, q | k | v]
+  Tensor qkv = g.short_conv(in.qkv, w("ssm_conv1d"));
   Tensor q = g.heads(g.slice(qkv, 0, keys), c.key_heads, c.state_dim);
   Tensor k = g.heads(g.slice(qkv, keys, keys), c.key_heads, c.state_dim);
   Tensor v = g.heads(g.slice(qkv, 2 * keys, values), c.value_heads, c.state_dim);
   q = g.scale(g.l2_norm(q, eps), 1.0f / std::sqrt(static_cast<float>(c.state_dim)));
   k = g.l2_norm(k, eps);
 
-  Tensor beta = g.sigmoid(g.linear(h, w("ssm_beta")));  // how strongly a token corrects the state, per value head
-  Tensor log_decay = g.decay(g.linear(h, w("ssm_alpha")), w.require("ssm_dt.bias"), w.require("ssm_a"));
-  Tensor o = g.delta_net(q, k, v, log_decay, beta);     // [tokens, value heads, state_dim]
+  Tensor log_decay = g.decay(in.alpha, w.require("ssm_dt.bias"), w.require("ssm_a"));
+  Tensor o = g.delta_net(q, k, v, log_decay, g.sigmoid(in.beta), order);  // [tokens, value heads, state_dim]
 
-  Tensor z = g.heads(g.linear(h, w("attn_gate")), c.value_heads, c.state_dim);
+  Tensor z = g.heads(in.z, c.value_heads, c.state_dim);
   return g.linear(g.swiglu(z, g.rms_norm(o, w("ssm_norm"), eps)), w("ssm_out"));
 }
 

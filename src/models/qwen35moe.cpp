@@ -20,8 +20,12 @@ void build_qwen35moe(Graph& g, const Keys& keys, const Weights& w, const Common&
     const Weights b = w.block(layer);
 
     Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
-    x = g.add(x, config.recurrent[static_cast<std::size_t>(layer)] ? gated_delta_net(g, config, b, h, c.eps)
-                                                                   : gated_attention(g, config, b, h, layer, c.eps));
+    if (config.recurrent[static_cast<std::size_t>(layer)])
+      h = gated_delta_net(g, config, b, delta_inputs(g, b, h), graph::KeyHeads::tiled, c.eps);
+    else
+      h = gated_attention(g, config, b, h, layer, c.eps);
+    x = g.add(x, h);
+
     h = g.rms_norm(x, b("post_attention_norm"), c.eps);
     x = g.add(x, experts_and_gated_shared(g, b, h, route));
   }

@@ -14,7 +14,8 @@ namespace strata::models {
   row("qwen3", build_qwen3) \
   row("qwen3moe", build_qwen3moe) \
   row("qwen35", build_qwen35) \
-  row("qwen35moe", build_qwen35moe)
+  row("qwen35moe", build_qwen35moe) \
+  row("qwen3next", build_qwen3next)
 
 #define STRATA_DECLARE(name, build) void build(graph::Graph&, const Keys&, const Weights&, const Common&);
 STRATA_ARCHITECTURES(STRATA_DECLARE)

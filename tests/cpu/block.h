@@ -112,7 +112,7 @@ inline Tensor delta_block(Model& m, Tensor x, TensorType type) {
   Tensor decay = g.decay(g.linear(h, m.add("alpha", TensorType::f32, {e, v_heads, 1, 1})),
                          m.add("dt", TensorType::f32, {v_heads, 1, 1, 1}), m.add("a", TensorType::f32, {v_heads, 1, 1, 1}, -1));
   Tensor beta = g.sigmoid(g.linear(h, m.add("beta", TensorType::f32, {e, v_heads, 1, 1})));
-  Tensor y = g.delta_net(g.scale(g.l2_norm(q, 1e-6f), 0.17f), g.l2_norm(k, 1e-6f), v, decay, beta);
+  Tensor y = g.delta_net(g.scale(g.l2_norm(q, 1e-6f), 0.17f), g.l2_norm(k, 1e-6f), v, decay, beta, graph::KeyHeads::tiled);
   y = g.rms_norm(y, m.add("ssm_norm", TensorType::f32, {dim, 1, 1, 1}, 1), 1e-6f);
   Tensor z = g.linear(h, m.add("z", type, {e, v_heads * dim, 1, 1}));
   return g.add(x, g.linear(g.swiglu(z, g.heads(y, 1, v_heads * dim)), m.add("out", mixed(type), {v_heads * dim, e, 1, 1})));

@@ -176,7 +176,7 @@ TEST_CASE("golden: delta_net", "[ops]") {
   // One key head of 2, two value heads of 1; the state of a head is a row of two numbers.
   Bench b;
   Tensor q = b.input(1, 2), k = b.input(1, 2), v = b.input(2, 1), g = b.input(1, 2), beta = b.input(1, 2);
-  b.watch(b.g.delta_net(q, k, v, g, beta));
+  b.watch(b.g.delta_net(q, k, v, g, beta, graph::KeyHeads::tiled));
   b.start();
   // t0: S = 0, so d = beta v: S = beta v k = (3, 0) and (2, 0); o = S q.
   require_close(b.step({{1, 1}, {1, 0}, {3, 4}, {0, 0}, {1, 0.5f}}, {0}), {3, 2});
@@ -188,12 +188,15 @@ TEST_CASE("golden: delta_net", "[ops]") {
   require_close(b.step({{1, 2}, {0, 1}, {7, 9}, {0, 0}, {1, 0}}, {2}), {19, 2});
 }
 
-TEST_CASE("golden: delta_net value head v reads key head v % key heads", "[ops]") {
-  Bench b;
-  Tensor q = b.input(2, 1), k = b.input(2, 1), v = b.input(4, 1), g = b.input(1, 4), beta = b.input(1, 4);
-  b.watch(b.g.delta_net(q, k, v, g, beta));
-  b.start();
-  require_close(b.step({{1, 10}, {1, 1}, {1, 2, 3, 4}, {0, 0, 0, 0}, {1, 1, 1, 1}}, {0}), {1, 20, 3, 40});
+TEST_CASE("golden: delta_net value heads read key heads in either order", "[ops]") {
+  for (auto [order, expected] : {std::pair{graph::KeyHeads::tiled, std::vector<double>{1, 20, 3, 40}},
+                                 std::pair{graph::KeyHeads::grouped, std::vector<double>{1, 2, 30, 40}}}) {
+    Bench b;
+    Tensor q = b.input(2, 1), k = b.input(2, 1), v = b.input(4, 1), g = b.input(1, 4), beta = b.input(1, 4);
+    b.watch(b.g.delta_net(q, k, v, g, beta, order));
+    b.start();
+    require_close(b.step({{1, 10}, {1, 1}, {1, 2, 3, 4}, {0, 0, 0, 0}, {1, 1, 1, 1}}, {0}), expected);
+  }
 }
 
 TEST_CASE("golden: route", "[ops]") {

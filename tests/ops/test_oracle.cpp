@@ -114,7 +114,7 @@ TEST_CASE("oracle: delta_net is the solution of a triangular system", "[ops]") {
       [&](Bench& bench) {
         const Tensor a = bench.input(key_heads, k_dim), b = bench.input(key_heads, k_dim), c = bench.input(value_heads, v_dim);
         const Tensor d = bench.input(1, value_heads), e = bench.input(1, value_heads);
-        bench.watch(bench.g.delta_net(a, b, c, d, e));
+        bench.watch(bench.g.delta_net(a, b, c, d, e, graph::KeyHeads::tiled));
       },
       {q, k, v, log_decay, beta}, out);
 }

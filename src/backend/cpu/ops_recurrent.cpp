@@ -49,15 +49,16 @@ void Compiler::short_conv(const Node& n) {
 /// State: S of each value head, [value heads][v_dim][k_dim].
 void Compiler::delta_net(const Node& n) {
   const Array q = in(n, 0), k = in(n, 1), v = in(n, 2), decay = in(n, 3), beta = in(n, 4), y = out(n);
-  const int state = std::get<graph::DeltaParams>(n.params).state;
+  const auto params = std::get<graph::DeltaParams>(n.params);
   add({read(q), read(k), read(v), read(decay), read(beta), write(y)},
       [=, kernel = isa_.delta_net](const StepView& s, Share share) {
         const Range mine = share.of(s.step.sequences.size() * size(v.heads));
         for (std::size_t i = mine.begin; i < mine.end; ++i) {
           const backend::SequenceStep& sequence = s.step.sequences[i / size(v.heads)];
-          const std::size_t row = size(sequence.row), head = i % size(v.heads), key_head = head % size(k.heads);
+          const std::size_t row = size(sequence.row), head = i % size(v.heads);
+          const std::size_t key_head = params.key_head(head, size(k.heads), size(v.heads));
           kernels::DeltaNetCall call;
-          call.state = s.state.recurrent(sequence.slot, state) + head * size(v.dim) * size(k.dim);
+          call.state = s.state.recurrent(sequence.slot, params.state) + head * size(v.dim) * size(k.dim);
           call.k_dim = k.dim;
           call.v_dim = v.dim;
           call.tokens = sequence.count;

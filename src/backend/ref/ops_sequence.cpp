@@ -92,21 +92,21 @@ Result<void> short_conv(const OpCall& c) {
 // S <- e^g S; d = beta (v - S k); S <- S + d k^T; o = S q, with S [v_dim][k_dim] of each value head (arXiv:2412.06464,
 // eq. 10, transposed). The rows of S do not mix.
 Result<void> delta_net(const OpCall& c) {
+  const auto& params = std::get<graph::DeltaParams>(c.node.params);
   const std::size_t k_heads = c.input(1).heads, k_dim = c.input(1).dim, v_heads = c.input(2).heads;
   const std::size_t v_dim = c.input(2).dim;
   for (const SequenceStep& s : c.step.sequences) {
-    float* state = c.state->recurrent(std::get<graph::DeltaParams>(c.node.params).state, s.slot);
+    float* state = c.state->recurrent(params.state, s.slot);
     for (int r = s.row; r < s.row + s.count; r++)
       for (std::size_t i = 0; i < v_heads * v_dim; i++) {
-        const std::size_t head = i / v_dim;
-        const float *q = c.in_row(0, r) + head % k_heads * k_dim, *k = c.in_row(1, r) + head % k_heads * k_dim;
+        const std::size_t head = i / v_dim, at = params.key_head(head, k_heads, v_heads) * k_dim;
+        const float *q = c.in_row(0, r) + at, *k = c.in_row(1, r) + at;
         const double keep = std::exp(c.x(3, r, head)), beta = c.x(4, r, head);
         std::vector<double> row(state + i * k_dim, state + (i + 1) * k_dim);
         for (double& x : row) x *= keep;
         const double delta = beta * (c.x(2, r, i) - dot(row.data(), k, k_dim));
-        for (std::size_t j = 0; j < k_dim; j++) row[j] += delta * static_cast<double>(k[j]);
+        for (std::size_t j = 0; j < k_dim; j++) state[i * k_dim + j] = static_cast<float>(row[j] += delta * k[j]);
         c.put(0, r, i, dot(row.data(), q, k_dim));
-        for (std::size_t j = 0; j < k_dim; j++) state[i * k_dim + j] = static_cast<float>(row[j]);
       }
   }
   return {};
