@@ -324,6 +324,16 @@ void add_experts(List& list) {
           s.output(routing.weights);
           usual_steps(s);
         }
+  for (graph::Gating gating : {graph::Gating::softmax, graph::Gating::sigmoid})
+    for (int experts : {7, 128}) {
+      Scenario& s = list.add("route", kFunction, str("3 of ", experts, gating == graph::Gating::softmax ? " softmax" : " sigmoid",
+                                                     ", biased"));
+      const graph::Weight bias = s.weight("bias", TensorType::f32, {static_cast<std::uint64_t>(experts), 1, 1, 1});
+      const auto routing = s.graph.route(s.input(1, experts), {3, gating, true, 1.0f}, bias);
+      s.output(routing.experts);
+      s.output(routing.weights);
+      usual_steps(s);
+    }
   for (int chosen : {1, 4}) {
     Scenario& s = list.add("combine", kSummed, str("[", chosen, ", 33]"));
     const auto routing = s.graph.route(s.input(1, 6), {chosen, graph::Gating::softmax, true, 1.0f});

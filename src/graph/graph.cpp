@@ -272,14 +272,17 @@ Tensor Graph::delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor b
                 DeltaParams{static_cast<int>(recurrent_states.size()) - 1, order});
 }
 
-Graph::Routing Graph::route(Tensor router, const RouteParams& params) {
+Graph::Routing Graph::route(Tensor router, const RouteParams& params, Weight bias) {
   if (!valid({router})) return {};
   TensorInfo in = info(router);
   if (params.chosen < 1 || static_cast<std::size_t>(params.chosen) > in.width()) {
     reject(fail(ErrorCode::bad_file, "expert_used_count: ", params.chosen, " of ", in.width(), " experts"));
     return {};
   }
-  Tensor experts = record(Op::route, in.rows, 1, params.chosen, {router}, {}, params);
+  if (bias && !expect_vector(bias, static_cast<int>(in.width()))) return {};
+  RouteParams scaled = params;
+  if (scaled.scale == 0.0f) scaled.scale = 1.0f;
+  Tensor experts = record(Op::route, in.rows, 1, params.chosen, {router}, {bias}, scaled);
   tensors.back().element = Element::i32;
   Tensor weights_of_chosen{static_cast<int>(tensors.size())};
   TensorInfo out = info(experts);

@@ -74,7 +74,7 @@ enum class Op : std::uint8_t {
   attention,      ///< q, k, v -> softmax(scale q k^T) v over the sequence's cache, to which k and v are appended
   short_conv,     ///< x, W [taps, channels] -> silu of the causal depthwise convolution over time
   delta_net,      ///< q, k, v, log-decay, beta -> Gated DeltaNet output per value head (arXiv:2412.06464)
-  route,          ///< router logits -> ids and weights of the chosen experts, best first
+  route,          ///< router logits, (bias [experts], of the choice alone) -> ids and weights of the chosen, best first
   expert_linear,  ///< x [., 1 or k heads, inputs], ids, W [inputs, outputs, experts] -> [., k, outputs]
   combine,        ///< y [., k, dim], weights [., 1, k] -> sum of weights_i * y_i in order of rank
 };
@@ -114,7 +114,7 @@ struct RouteParams {
   int chosen;      ///< experts per token
   Gating gating;
   bool normalise;  ///< divide the chosen probabilities by their sum
-  float scale;     ///< multiplies the weights
+  float scale;     ///< multiplies the weights; 0 stands for 1
 };
 using Params = std::variant<std::monostate, NormParams, ScaleParams, SliceParams, RopeParams, AttentionParams, ConvParams,
                             DeltaParams, RouteParams>;
@@ -188,7 +188,8 @@ class Graph {
     Tensor experts;  ///< int32 [., 1, chosen]
     Tensor weights;  ///< [., 1, chosen]
   };
-  Routing route(Tensor logits, const RouteParams& params);
+  /// A bias is added to the probabilities that decide who is chosen; the weights are without it.
+  Routing route(Tensor logits, const RouteParams& params, Weight bias = {});
   Tensor expert_linear(Tensor x, Weight w, const Routing& routing);
   Tensor combine(Tensor y, const Routing& routing);
 

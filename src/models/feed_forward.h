@@ -10,12 +10,16 @@ namespace strata::models {
 /// down(silu(gate x) * up x), GLU variants (arXiv:2002.05202). Biases are used where the file has them.
 graph::Tensor swiglu_mlp(graph::Graph& g, const Weights& w, graph::Tensor x);
 
-/// How a mixture of experts chooses.
+/// How a mixture of experts chooses; the arguments are what the architecture does where the file does not say.
 graph::RouteParams read_route(const Keys& keys, graph::Gating gating, bool normalise);
 
 /// sum over the chosen experts of weight_e * down_e(silu(gate_e x) * up_e x); sparsely gated mixture (arXiv:1701.06538).
-/// gate and up may be one tensor, `ffn_gate_up_exps`, gate's rows first.
+/// gate and up may be one tensor, `ffn_gate_up_exps`, gate's rows first; `exp_probs_b.bias`, where the file has it, is
+/// added to the probabilities that decide who is chosen (arXiv:2408.15664).
 graph::Tensor swiglu_experts(graph::Graph& g, const Weights& w, graph::Tensor x, const graph::RouteParams& params);
+
+/// The expert that every token uses.
+graph::Tensor shared_expert(graph::Graph& g, const Weights& w, graph::Tensor x);
 
 /// The chosen experts plus the shared expert, which every token uses, weighed by a sigmoid gate of its own (one number
 /// per token): the feed-forward of Qwen's mixtures since Qwen1.5.

@@ -6,6 +6,7 @@ namespace strata::models {
 
 /// One row for each architecture: its `general.architecture` and the function in the file of that name.
 #define STRATA_ARCHITECTURES(row) \
+  row("glm4moe", build_glm4moe) \
   row("granite", build_granite) \
   row("llama", build_llama) \
   row("olmoe", build_olmoe) \

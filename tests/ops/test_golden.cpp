@@ -200,9 +200,10 @@ TEST_CASE("golden: delta_net value heads read key heads in either order", "[ops]
 }
 
 TEST_CASE("golden: route", "[ops]") {
-  auto routed = [](graph::RouteParams params, Values logits) {
+  auto routed = [](graph::RouteParams params, Values logits, Values bias = {}) {
     Bench b;
-    auto routing = b.g.route(b.input(1, static_cast<int>(logits.size())), params);
+    Tensor in = b.input(1, static_cast<int>(logits.size()));
+    auto routing = b.g.route(in, params, bias.empty() ? graph::Weight{} : b.weight({bias.size(), 1, 1, 1}, bias));
     b.watch(routing.experts);
     b.watch(routing.weights);
     b.start();
@@ -220,6 +221,8 @@ TEST_CASE("golden: route", "[ops]") {
   const Values l = {0, 2 * ln2, 0, ln2};
   require_close(routed({3, Gating::softmax, false, 1.0f}, l), {1, 3, 0, 0.5, 0.25, 0.125});  // of 0 and 2, the lower
   require_close(routed({2, Gating::softmax, true, 3.0f}, l), {1, 3, 2, 1});
+  // Biased probabilities 1/8, 1/2, 1/8 + 1/2, 1/4 - 1/4 choose 2 and 1, whose weights are 1/8 and 1/2.
+  require_close(routed({2, Gating::softmax, false, 0.0f}, l, {0, 0, 0.5f, -0.25f}), {2, 1, 0.125, 0.5});
   require_close(routed({2, Gating::softmax, false, 0.0f}, l), {1, 3, 0.5, 0.25});  // scale 0 means none
   // Sigmoid of 0 and ln 2: 1/2 and 2/3.
   require_close(routed({2, Gating::sigmoid, false, 1.0f}, {-5, 0, ln2}), {2, 1, 2.0 / 3, 0.5});

@@ -174,34 +174,39 @@ void Compiler::linear(const Group& group) {
 
 // --- experts ---------------------------------------------------------------------------------------------------------
 
-/// Chooses by logit (both gatings grow with it); of equals, the lower index.
+/// Chooses by logit (both gatings grow with it), or by probability plus bias; of equals, the lower index.
 void Compiler::route(const Node& n) {
   const Array logits = in(n), ids = array(n.out[0]), weights = array(n.out[1]);
   const auto params = std::get<graph::RouteParams>(n.params);
   const std::size_t experts = logits.width(), chosen = size(params.chosen);
-  need_scratch(experts * sizeof(float));
+  const float* bias = vector(n.weight[0]);
+  need_scratch(2 * experts * sizeof(float));
   const Cut cut = by_row(ids);
   auto gate = params.gating == graph::Gating::softmax ? isa_.softmax : isa_.sigmoid;
   add_items(cut, {read(logits, cut), write(ids, cut), write(weights, cut)},
-            [=](const StepView& s, Share share, std::size_t row) {
+            [=, add = isa_.add](const StepView& s, Share share, std::size_t row) {
               const float* logit = s.floats(logits.offset) + row * experts;
               std::int32_t* id = s.at<std::int32_t>(ids.offset) + row * chosen;
               float* weight = s.floats(weights.offset) + row * chosen;
-              std::size_t found = 0;
-              for (std::size_t e = 0; e < experts; ++e) {
-                if (found == chosen && !(logit[e] > logit[id[chosen - 1]])) continue;
-                std::size_t at = found < chosen ? found++ : chosen - 1;
-                for (; at > 0 && logit[e] > logit[id[at - 1]]; --at) id[at] = id[at - 1];
-                id[at] = static_cast<std::int32_t>(e);
-              }
               float* probability = s.scratch_of<float>(share);
               gate(logit, probability, static_cast<int>(experts));
+              const float* score = logit;
+              if (bias) {
+                score = probability + experts;
+                add(probability, bias, probability + experts, static_cast<int>(experts));
+              }
+              std::size_t found = 0;
+              for (std::size_t e = 0; e < experts; ++e) {
+                if (found == chosen && !(score[e] > score[id[chosen - 1]])) continue;
+                std::size_t at = found < chosen ? found++ : chosen - 1;
+                for (; at > 0 && score[e] > score[id[at - 1]]; --at) id[at] = id[at - 1];
+                id[at] = static_cast<std::int32_t>(e);
+              }
               float sum = 0;
               for (std::size_t i = 0; i < chosen; ++i) sum += weight[i] = probability[id[i]];
               // 2^-14, the smallest normal half: the quotient stays finite when all chosen are nearly impossible.
               const float divisor = params.normalise ? std::max(sum, 6.103515625e-5f) : 1.0f;
-              const float factor = params.scale == 0.0f ? 1.0f : params.scale;
-              for (std::size_t i = 0; i < chosen; ++i) weight[i] = weight[i] / divisor * factor;
+              for (std::size_t i = 0; i < chosen; ++i) weight[i] = weight[i] / divisor * params.scale;
             });
 }
 

@@ -112,32 +112,32 @@ Result<void> delta_net(const OpCall& c) {
   return {};
 }
 
-// Both gatings grow with the logit, so the logits decide who is chosen; of equals, the lower index.
+// Without a bias the logits decide who is chosen, as both gatings grow with them; of equals, the lower index.
 Result<void> route(const OpCall& c) {
   const auto& params = std::get<graph::RouteParams>(c.node.params);
   const std::size_t experts = c.input(0).width(), chosen = params.chosen;
+  const std::vector<double> bias = c.node.weight[0] >= 0 ? decode_row(c, 0, 0) : std::vector<double>{};
+  const bool soft = params.gating == graph::Gating::softmax;
   for (std::size_t r = 0; r < c.rows(); r++) {
     const std::vector<double> logit(c.in_row(0, r), c.in_row(0, r) + experts);
     const double max = *std::ranges::max_element(logit);
     double total = 0, sum = 0;
     for (double l : logit) total += std::exp(l - max);
-    auto probability = [&](std::size_t e) {
-      return params.gating == graph::Gating::softmax ? std::exp(logit[e] - max) / total : logistic(logit[e]);
-    };
+    auto probability = [&](std::size_t e) { return soft ? std::exp(logit[e] - max) / total : logistic(logit[e]); };
+    auto score = [&](std::size_t e) { return bias.empty() ? logit[e] : probability(e) + bias[e]; };
     std::int32_t* ids = static_cast<std::int32_t*>(c.out[0]) + r * chosen;
     std::vector<bool> taken(experts, false);
     for (std::size_t rank = 0; rank < chosen; rank++) {
       std::size_t best = experts;
       for (std::size_t e = 0; e < experts; e++)
-        if (!taken[e] && (best == experts || logit[e] > logit[best])) best = e;
+        if (!taken[e] && (best == experts || score(e) > score(best))) best = e;
       taken[best] = true;
       ids[rank] = static_cast<std::int32_t>(best);
       sum += probability(best);
     }
     // 2^-14, the smallest normal half, keeps the quotient finite when every chosen expert is nearly impossible.
     const double divisor = params.normalise ? std::max(sum, 6.103515625e-5) : 1.0;
-    const double factor = params.scale == 0.0f ? 1.0 : static_cast<double>(params.scale);
-    for (std::size_t rank = 0; rank < chosen; rank++) c.put(1, r, rank, probability(ids[rank]) / divisor * factor);
+    for (std::size_t rank = 0; rank < chosen; rank++) c.put(1, r, rank, probability(ids[rank]) / divisor * params.scale);
   }
   return {};
 }
