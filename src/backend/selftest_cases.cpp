@@ -222,6 +222,16 @@ void add_rope(List& list) {
         s.output(s.graph.rope(s.input(3, 64), s.graph.rope_table(table)));
         usual_steps(s);
       }
+  for (int pairs : {0, 5, 32}) {
+    Scenario& s = list.add("rope", kFunction, str("[3, 64] ", pairs, " pairs under a temperature"));
+    graph::RopeTable table;
+    for (int i = 0; i < pairs; i++) table.frequency.push_back(std::pow(10000.0, -static_cast<double>(i) / pairs));
+    table.growth = 0.4;
+    table.period = 3;
+    table.offset = 1;
+    s.output(s.graph.rope(s.input(3, 64), s.graph.rope_table(table)));
+    usual_steps(s);
+  }
 }
 
 void add_gather(List& list) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -85,6 +86,13 @@ struct RopeTable {
   std::vector<double> frequency;  ///< [pairs]
   float magnitude = 1.0f;         ///< multiplies cos and sin
   bool adjacent = false;          ///< pairs are (2i, 2i+1), else (i, i + pairs)
+  /// Attention temperature, for queries: the whole head at position p, rotated or not, is multiplied by
+  /// 1 + growth * ln(floor((p + offset) / period) + 1).
+  double growth = 0;
+  int period = 1, offset = 0;
+  double temperature(int position) const {
+    return growth == 0 ? 1.0 : 1.0 + growth * std::log((position + offset) / period + 1.0);
+  }
 };
 
 struct NormParams { float eps; };

@@ -9,6 +9,7 @@ namespace strata::models {
   row("glm4moe", build_glm4moe) \
   row("granite", build_granite) \
   row("llama", build_llama) \
+  row("mistral3", build_mistral3) \
   row("olmoe", build_olmoe) \
   row("qwen2", build_qwen2) \
   row("qwen2moe", build_qwen2moe) \

@@ -11,7 +11,7 @@ using namespace strata::test;
 const std::vector<std::string> kModels = {"llama-gqa",  "llama-rope3",  "llama-mixtral", "qwen2-bias",
                                           "qwen3-tied", "qwen3-untied", "qwen35-mtp",    "qwen35moe-mtp",
                                           "granite",    "olmoe",        "qwen2moe",      "qwen3moe",
-                                          "qwen3next",    "glm4moe-mtp"};
+                                          "qwen3next",    "glm4moe-mtp",   "mistral3-yarn"};
 
 /// Files of formats that this build multiplies.
 const std::vector<std::string> kQuantised = {"llama-ff256-Q4_K_M", "llama-l1-Q4_0", "llama-l1-Q5_K_M", "llama-l1-Q6_K", "llama-l1-Q8_0"};

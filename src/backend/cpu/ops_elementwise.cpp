@@ -136,16 +136,22 @@ void Compiler::rope_tables() {
     const int table = std::get<graph::RopeParams>(node(id).params).table;
     if (rope_tables_.count(table)) continue;
     const graph::RopeTable& rope = graph_.ropes[size(table)];
-    const std::size_t pairs = rope.frequency.size(), row = 2 * pairs;
+    const std::size_t pairs = rope.frequency.size(), row = 2 * pairs + 1;
     const std::size_t bytes = capacity_.rows(graph::Rows::tokens) * row * sizeof(float), offset = reserve(bytes);
     rope_tables_[table] = offset;
-    const Cut cut{graph::Rows::tokens, static_cast<int>(pairs)};
+    const Cut cut{graph::Rows::tokens, static_cast<int>(pairs + 1)};
     add_items(cut, {region(offset, bytes, true)}, [=, &rope](const StepView& s, Share, std::size_t i) {
-      const std::size_t token = i / pairs, pair = i % pairs;
-      const double theta = s.step.positions[token] * rope.frequency[pair];
+      const std::size_t token = i / (pairs + 1), pair = i % (pairs + 1);
+      const int position = s.step.positions[token];
+      const double temperature = rope.temperature(position);
       float* cos_sin = s.floats(offset) + token * row;
-      cos_sin[pair] = static_cast<float>(std::cos(theta) * rope.magnitude);
-      cos_sin[pairs + pair] = static_cast<float>(std::sin(theta) * rope.magnitude);
+      if (pair == pairs) {
+        cos_sin[2 * pairs] = static_cast<float>(temperature);
+        return;
+      }
+      const double theta = position * rope.frequency[pair], magnitude = rope.magnitude * temperature;
+      cos_sin[pair] = static_cast<float>(std::cos(theta) * magnitude);
+      cos_sin[pairs + pair] = static_cast<float>(std::sin(theta) * magnitude);
     });
   }
 }
@@ -153,18 +159,20 @@ void Compiler::rope_tables() {
 void Compiler::rope(const Node& n) {
   const Array x = in(n), y = out(n);
   const int table = std::get<graph::RopeParams>(n.params).table;
-  const std::size_t pairs = graph_.ropes[size(table)].frequency.size(), offset = rope_tables_.at(table);
-  const bool adjacent = graph_.ropes[size(table)].adjacent;
+  const graph::RopeTable& rope = graph_.ropes[size(table)];
+  const std::size_t pairs = rope.frequency.size(), offset = rope_tables_.at(table), row = 2 * pairs + 1;
+  const bool adjacent = rope.adjacent, warm = rope.growth != 0 && 2 * pairs < size(x.dim);
   const Cut cut = by_head(y);
   add_items(cut,
             {read(x, cut), write(y, cut),
-             region(offset, capacity_.rows(graph::Rows::tokens) * 2 * pairs * sizeof(float), false)},
-            [=, kernel = isa_.rope](const StepView& s, Share, std::size_t i) {
+             region(offset, capacity_.rows(graph::Rows::tokens) * row * sizeof(float), false)},
+            [=, kernel = isa_.rope, scale = isa_.scale](const StepView& s, Share, std::size_t i) {
               float* head = s.floats(y.offset) + i * size(y.dim);
               const float* from = s.floats(x.offset) + i * size(x.dim);
               std::memcpy(head, from, size(y.dim) * sizeof(float));
-              const float* cos = s.floats(offset) + s.token_row(y.rows, i / size(y.heads)) * 2 * pairs;
+              const float* cos = s.floats(offset) + s.token_row(y.rows, i / size(y.heads)) * row;
               kernel(head, cos, cos + pairs, static_cast<int>(pairs), adjacent);
+              if (warm) scale(from + 2 * pairs, cos[2 * pairs], head + 2 * pairs, y.dim - static_cast<int>(2 * pairs));
             });
 }
 
