@@ -29,7 +29,7 @@ Model load_split(const std::string& path, int remote_layers, bool remote_first) 
 TEST_CASE("goldens agree on a device with its own address space, whole and split after any layer") {
   auto folder = shared("conformance/models");
   if (!folder) return;
-  for (const std::string name : {"llama-gqa", "llama-mixtral", "qwen2-bias", "qwen3-tied", "qwen35-mtp", "qwen35moe-mtp"}) {
+  for (const std::string& name : kGoldenModels) {
     std::string path = *folder + "/" + name + ".gguf";
     Golden golden = read_golden(*folder + "/" + name);
     int layers = ModelFile::open(path).value_or_throw().summary().value_or_throw().layers;

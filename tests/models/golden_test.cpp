@@ -8,11 +8,6 @@ namespace {
 using namespace strata;
 using namespace strata::test;
 
-const std::vector<std::string> kModels = {"llama-gqa",  "llama-rope3",  "llama-mixtral", "qwen2-bias",
-                                          "qwen3-tied", "qwen3-untied", "qwen35-mtp",    "qwen35moe-mtp",
-                                          "granite",    "olmoe",        "qwen2moe",      "qwen3moe",
-                                          "qwen3next",    "glm4moe-mtp",   "mistral3-yarn"};
-
 /// Files of formats that this build multiplies.
 const std::vector<std::string> kQuantised = {"llama-ff256-Q4_K_M", "llama-l1-Q4_0", "llama-l1-Q5_K_M", "llama-l1-Q6_K", "llama-l1-Q8_0"};
 
@@ -28,7 +23,7 @@ std::vector<Token> greedy(const Model& model, std::span<const Token> prompt, std
 TEST_CASE("float32 goldens agree on every device, batched and token by token") {
   auto folder = shared("conformance/models");
   if (!folder) return;
-  for (const std::string& name : kModels)
+  for (const std::string& name : kGoldenModels)
     for (const char* device : {"ref", "cpu"}) {
       INFO(name << " on " << device);
       Golden golden = read_golden(*folder + "/" + name);
