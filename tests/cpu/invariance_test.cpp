@@ -98,16 +98,17 @@ TEST_CASE("results are near the reference's") {
   struct Case {
     TensorType type;
     backend::KvType kv;
-    double bound;
+    double bound;     ///< of all positions together
+    double position;  ///< of each, or of the median one where the choice of an expert may tip
   };
   // Float weights and caches leave rounding alone. Others round the inputs of products to 8 bits: the selftest allows a
   // product 1.7e-4, and those of different products add up. Where that tips the choice of an expert, a position is off
   // by more; the median position is not.
   constexpr double product = 1.7e-4;
-  for (auto [type, kv, bound] : {Case{TensorType::f32, backend::KvType::f32, 1e-11},
-                                 Case{TensorType::f32, backend::KvType::f16, 1e-8},
-                                 Case{TensorType::q4_k, backend::KvType::f16, kProducts * product},
-                                 Case{TensorType::q8_0, backend::KvType::f16, kProducts * product}}) {
+  for (auto [type, kv, bound, position] : {Case{TensorType::f32, backend::KvType::f32, 1e-11, 1e-11},
+                                           Case{TensorType::f32, backend::KvType::f16, 1e-8, 1e-8},
+                                           Case{TensorType::q4_k, backend::KvType::f16, 1e-2, kProducts * product},
+                                           Case{TensorType::q8_0, backend::KvType::f16, 1e-2, kProducts * product}}) {
     CAPTURE(type_name(type));
     constexpr std::size_t length = 280;
     const Model model = make_model(type);
@@ -119,6 +120,7 @@ TEST_CASE("results are near the reference's") {
     for (std::size_t at = 0; at < got.size(); at += kVocabulary)
       errors.push_back(nmse(std::span(got).subspan(at, kVocabulary), std::span(expected).subspan(at, kVocabulary)));
     std::sort(errors.begin(), errors.end());
-    CHECK(errors[length / 2] < bound);
+    CHECK(nmse(got, expected) < bound);
+    CHECK((type == TensorType::f32 ? errors.back() : errors[length / 2]) < position);
   }
 }

@@ -212,16 +212,16 @@ Result<void> rope(const OpCall& c) {
   const std::size_t pairs = table.frequency.size();
   return each_head(c, [&](std::size_t r, const float* x, float* y) {
     const int position = c.step.positions[c.output(0).rows == graph::Rows::tokens ? r : c.step.outputs[r]];
-    const double warmth = table.temperature(position);
+    const double temperature = table.temperature(position);
     for (std::size_t i = 0; i < pairs; i++) {
-      const double theta = position * table.frequency[i], magnitude = table.magnitude * warmth;
+      const double theta = position * table.frequency[i], magnitude = table.magnitude * temperature;
       const double cosine = std::cos(theta) * magnitude, sine = std::sin(theta) * magnitude;
       const std::size_t a = table.adjacent ? 2 * i : i, b = table.adjacent ? 2 * i + 1 : i + pairs;
       const double xa = x[a], xb = x[b];
       y[a] = static_cast<float>(xa * cosine - xb * sine);
       y[b] = static_cast<float>(xa * sine + xb * cosine);
     }
-    for (int i = static_cast<int>(2 * pairs); i < c.output(0).dim; i++) y[i] = static_cast<float>(x[i] * warmth);
+    for (int i = static_cast<int>(2 * pairs); i < c.output(0).dim; i++) y[i] = static_cast<float>(x[i] * temperature);
   });
 }
 
