@@ -147,19 +147,19 @@ TEST_CASE("generate streams, stops and reports") {
   SECTION("stop strings that never come hold nothing back for good") {
     options.stop = {whole.text.substr(whole.text.size() - 4) + "\x01", "\x02"};
     Sampler again;
-    std::vector<Token> told;
+    std::vector<Token> seen;
     std::string text;
     auto held = session.generate(prompt, again, options, [&](Token token, std::string_view part) {
-      told.push_back(token);
+      seen.push_back(token);
       text += part;
       return true;
     }).value_or_throw();
     CHECK(held.text == whole.text);
     CHECK(text == whole.text);
-    REQUIRE(told.size() == held.tokens.size() + 1);  // what was held back comes last, with no token
-    CHECK(told.back() == no_token);
-    told.pop_back();
-    CHECK(told == held.tokens);
+    REQUIRE(seen.size() == held.tokens.size() + 1);  // what was held back comes last, with no token
+    CHECK(seen.back() == no_token);
+    seen.pop_back();
+    CHECK(seen == held.tokens);
   }
   SECTION("the callback stops") {
     Sampler again;
