@@ -11,6 +11,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/formats/list.h"
+#include "kernels/formats/sample.h"
 
 namespace {
 
@@ -28,7 +29,7 @@ std::vector<float> random_floats(std::size_t n, float scale = 1) {
   return out;
 }
 
-/// `rows` rows of one format: a few encoded rows repeated, at a 64-byte boundary.
+/// `rows` rows of one format: a few rows repeated, at a 64-byte boundary.
 struct Weights {
   std::vector<std::uint8_t> storage;
   std::uint8_t* data;
@@ -39,13 +40,16 @@ struct Weights {
     storage.resize(stride * static_cast<std::size_t>(rows) + 64);
     data = storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64;
     const std::vector<float> x = random_floats(distinct * kWidth, 0.02f);
-    const auto encode = formats::find(type)->encode;
+    const formats::Format& format = *formats::find(type);
+    std::mt19937_64 random(1);
     for (int r = 0; r < rows; ++r) {
       std::uint8_t* row = data + static_cast<std::size_t>(r) * stride;
-      if (r < distinct)
-        encode(x.data() + r * kWidth, row, kWidth);
-      else
+      if (r >= distinct)
         std::memcpy(row, row - distinct * stride, stride);
+      else if (format.encode)
+        format.encode(x.data() + r * kWidth, row, kWidth);
+      else
+        formats::random_blocks(format, random, row, kWidth);
     }
   }
 };

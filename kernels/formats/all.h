@@ -1,23 +1,38 @@
-// Owns: the type list of the formats with a decoder. A row here gives a format its dispatch, its tests and its
-// benchmarks; its folder holds the rest (docs/add-a-format.md).
+// Owns: the list of the formats with a decoder: one include for each. A row here gives a format its dispatch on every
+// instruction set, its tests and its benchmarks; its folder holds the rest (docs/add-a-format.md).
 #pragma once
 
-#include "kernels/formats/bf16/bf16.h"
-#include "kernels/formats/f16/f16.h"
-#include "kernels/formats/f32/f32.h"
-#include "kernels/formats/q4_0/q4_0.h"
-#include "kernels/formats/q4_k/q4_k.h"
-#include "kernels/formats/q5_k/q5_k.h"
-#include "kernels/formats/q6_k/q6_k.h"
-#include "kernels/formats/q8_0/q8_0.h"
+#include <cstddef>
+#include <iterator>
+#include <utility>
+
+#include "kernels/formats/format_of.h"
+
+#include "kernels/formats/bf16/simd.h"
+#include "kernels/formats/f16/simd.h"
+#include "kernels/formats/f32/simd.h"
+#include "kernels/formats/q4_0/simd.h"
+#include "kernels/formats/q4_k/simd.h"
+#include "kernels/formats/q5_k/simd.h"
+#include "kernels/formats/q6_k/simd.h"
+#include "kernels/formats/q8_0/simd.h"
 
 namespace strata::formats {
 
-template <class... Formats>
-struct TypeList {
-  static constexpr int size = sizeof...(Formats);
+/// The formats of several lists in one.
+template <class... Lists>
+struct Joined;
+template <class... A>
+struct Joined<TypeList<A...>> {
+  using List = TypeList<A...>;
 };
+template <class... A, class... B, class... Rest>
+struct Joined<TypeList<A...>, TypeList<B...>, Rest...> : Joined<TypeList<A..., B...>, Rest...> {};
 
-using AllFormats = TypeList<F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K>;
+template <std::size_t... I>
+auto included(std::index_sequence<I...>) -> typename Joined<typename FormatOf<kTensorTypes[I].type>::List...>::List;
+
+/// The formats included above, in the order of the table of types.
+using AllFormats = decltype(included(std::make_index_sequence<std::size(kTensorTypes)>()));
 
 }  // namespace strata::formats

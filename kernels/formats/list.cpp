@@ -10,6 +10,7 @@ template <class List>
 struct Rows;
 template <class... F>
 struct Rows<TypeList<F...>> {
+  static_assert(((type_info(F::type)->block == F::block && type_info(F::type)->bytes == sizeof(typename F::Block)) && ...));
   static constexpr Format rows[] = {{F::type, F::decode, F::encode}...};
 };
 

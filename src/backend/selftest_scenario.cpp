@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "kernels/formats/list.h"
+#include "kernels/formats/sample.h"
 
 namespace strata::backend::selftest_detail {
 
@@ -35,25 +36,6 @@ class Random {
  private:
   std::uint64_t state_;
 };
-
-bool moderate(std::span<const float> values) {
-  float peak = 0;
-  for (float v : values) {
-    if (!std::isfinite(v)) return false;
-    peak = std::max(peak, std::fabs(v));
-  }
-  return peak > 0.25f && peak < 4.0f;
-}
-
-/// A row of random blocks for a format that cannot be written; each block is drawn until its values are moderate.
-void random_blocks(const formats::Format& format, Random& random, std::span<std::byte> row) {
-  const TypeInfo& type = *type_info(format.type);
-  std::vector<float> values(type.block);
-  for (std::size_t at = 0; at < row.size(); at += type.bytes) do {
-      for (std::byte& b : row.subspan(at, type.bytes)) b = static_cast<std::byte>(random.bits());
-      format.decode(row.data() + at, values.data(), type.block);
-    } while (!moderate(values));
-}
 
 }  // namespace
 
@@ -87,7 +69,7 @@ std::vector<std::byte> random_weight(const graph::WeightInfo& info, Fill fill, s
   for (std::size_t r = 0; r < rows; r++) {
     const std::span<std::byte> to(out.data() + r * bytes, bytes);
     if (!format.encode) {
-      random_blocks(format, random, to);
+      formats::random_blocks(format, [&] { return random.bits(); }, to.data(), static_cast<std::int64_t>(row.size()));
       continue;
     }
     fill_random(row, fill, random.bits(), row.size());

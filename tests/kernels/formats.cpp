@@ -20,6 +20,9 @@ std::string golden_file(TensorType type) {
   return "conformance/quants/" + name + ".bin";
 }
 
+/// Their encoders choose the scale from the extremes alone, so that there is one right result.
+constexpr TensorType kUnsearched[] = {TensorType::f16, TensorType::bf16, TensorType::q8_0, TensorType::q4_0};
+
 double error(const std::vector<float>& x, const std::vector<float>& y) {
   double difference = 0, size = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -105,13 +108,14 @@ TEST_CASE("encoders match the goldens: simple formats to the byte, searched ones
   const std::vector<float> x = read_floats(*source);
   REQUIRE(x.size() == kRows * kColumns);
   for (const formats::Format& format : formats::formats()) {
-    if (format.type == TensorType::f32) continue;
+    if (format.type == TensorType::f32 || !format.encode) continue;
     DYNAMIC_SECTION(type_name(format.type)) {
       const auto path = shared(golden_file(format.type));
       if (!path) continue;
       const std::string file = read_text(*path);
       const std::size_t encoded = row_bytes(format.type, x.size());
-      if (type_info(format.type)->block < 256) {
+      const bool searched = std::find(std::begin(kUnsearched), std::end(kUnsearched), format.type) == std::end(kUnsearched);
+      if (!searched) {
         std::vector<char> bytes(encoded);
         format.encode(x.data(), bytes.data(), static_cast<std::int64_t>(x.size()));
         CHECK(std::equal(bytes.begin(), bytes.end(), file.begin()));
@@ -138,10 +142,11 @@ TEST_CASE("encoding and decoding loses no more than the code's width explains") 
       case TensorType::q4_k: return 0.08;
       case TensorType::q5_k: return 0.04;
       case TensorType::q6_k: return 0.02;
-      default: return -1.0;
+      default: return 2.4 * std::exp2(-8.0 * type_info(type)->bytes / type_info(type)->block);  // all bits of an element
     }
   };
   for (const formats::Format& format : formats::formats()) {
+    if (!format.encode) continue;
     INFO(type_name(format.type));
     for (const float scale : {1.0f, 0.02f, 3e3f}) {
       const std::vector<float> x = random_floats(4096, 7, scale);
@@ -158,6 +163,7 @@ TEST_CASE("encoding and decoding loses no more than the code's width explains") 
 TEST_CASE("encoders take any numbers") {
   std::mt19937 random(3);
   for (const formats::Format& format : formats::formats()) {
+    if (!format.encode) continue;
     std::vector<float> x(1024);
     for (int round = 0; round < 20; ++round) {
       for (float& v : x) v = formats::float_from_bits(random());

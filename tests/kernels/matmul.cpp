@@ -1,9 +1,13 @@
 // Owns: the tests of every (format, instruction set) row of the matrix products against double arithmetic on decoded
 // weights and activations: sizes, cuts, alignment, page ends, sentinels.
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cpu/activation.h"
 #include "kernels/fixture.h"
+#include "kernels/formats/all.h"
+#include "kernels/formats/half.h"
+#include "kernels/formats/sample.h"
 
 using namespace strata;
 using namespace strata::test;
@@ -96,12 +100,39 @@ struct Product {
   }
 };
 
-std::vector<std::uint8_t> encoded_weights(TensorType type, int k, int rows) {
+std::vector<std::uint8_t> some_weights(TensorType type, int k, int rows) {
   const std::size_t stride = row_bytes(type, k);
   std::vector<std::uint8_t> out(stride * rows);
+  const formats::Format& format = *formats::find(type);
+  std::mt19937_64 random(1);
   for (int r = 0; r < rows; ++r)
-    formats::find(type)->encode(random_floats(k, 1 + r, 0.05f).data(), out.data() + r * stride, k);
+    if (format.encode)
+      format.encode(random_floats(k, 1 + r, 0.05f).data(), out.data() + r * stride, k);
+    else
+      formats::random_blocks(format, random, out.data() + r * stride, k);
   return out;
+}
+
+/// Sets the floating-point scales of every block to 1, where a block's struct has them under their usual names.
+template <class F>
+void set_scales_to_one(std::vector<std::uint8_t>& bytes) {
+  using Block = typename F::Block;
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, bytes.data() + at, sizeof block);
+    const auto one = [](auto& scale) {
+      if constexpr (std::is_same_v<decltype(scale), formats::Half&>) scale = formats::to_half(1);
+    };
+    if constexpr (requires { block.d; }) one(block.d);
+    if constexpr (requires { block.dmin; }) one(block.dmin);
+    if constexpr (requires { block.m; }) one(block.m);
+    if constexpr (requires { block.e; }) block.e = 127;  // a power of two, as the exponent field of a float
+    std::memcpy(bytes.data() + at, &block, sizeof block);
+  }
+}
+template <class... F>
+void set_scales_to_one(formats::TypeList<F...>, TensorType type, std::vector<std::uint8_t>& bytes) {
+  ((F::type == type ? set_scales_to_one<F>(bytes) : void()), ...);
 }
 
 /// Sizes around the vector widths for float formats, a few blocks for the others.
@@ -109,7 +140,7 @@ std::vector<int> sizes(TensorType type) {
   const int block = static_cast<int>(type_info(type)->block);
   if (block == 1) return {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 64, 65, 100, 127, 257, 512};
   if (block == 32) return {32, 64, 96, 160, 224, 512};
-  return {256, 512, 768, 1280};
+  return {block, 2 * block, 3 * block, 5 * block};
 }
 
 }  // namespace
@@ -119,7 +150,7 @@ TEST_CASE("products agree with double arithmetic, however they are cut") {
     for (const FormatKernels& format : isa->formats)
       DYNAMIC_SECTION(format.matmul_name) {
         for (const int k : sizes(format.type)) {
-          const Product product(*isa, format, k, 9, 13, encoded_weights(format.type, k, 9));
+          const Product product(*isa, format, k, 9, 13, some_weights(format.type, k, 9));
           const std::vector<float> whole = product.run(9, 13);
           product.check(whole);
           for (const int rows : {1, 2, 3, 4, 5, 7, 8})
@@ -132,7 +163,7 @@ TEST_CASE("products of many rows take them in cached parts without a trace") {
   for (const IsaKernels* isa : machine_tables())
     for (const FormatKernels& format : isa->formats) {
       INFO(format.matmul_name);
-      const Product product(*isa, format, 512, 300, 9, encoded_weights(format.type, 512, 300));
+      const Product product(*isa, format, 512, 300, 9, some_weights(format.type, 512, 300));
       const std::vector<float> whole = product.run(300, 9);
       product.check(whole);
       REQUIRE(product.run(37, 1) == whole);
@@ -143,7 +174,7 @@ TEST_CASE("products take weights and activations at any element's alignment") {
   for (const IsaKernels* isa : machine_tables())
     for (const FormatKernels& format : isa->formats) {
       const int k = 512, rows = 3;
-      const std::vector<std::uint8_t> weights = encoded_weights(format.type, k, rows);
+      const std::vector<std::uint8_t> weights = some_weights(format.type, k, rows);
       const std::vector<float> x = random_floats(k, 9);
       std::vector<std::uint8_t> row(activation_bytes(format.activation, k));
       isa->quantize[static_cast<int>(format.activation)](x.data(), row.data(), k);
@@ -181,14 +212,9 @@ TEST_CASE("the extreme codes and scales of each block format do not overflow") {
     for (const FormatKernels& format : isa->formats) {
       if (format.activation == ActivationFormat::f32) continue;
       for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
-        // All bytes alike, with every half float in the block set to 1.
-        const int k = 512, block = static_cast<int>(type_info(format.type)->block);
+        const int k = 512;
         std::vector<std::uint8_t> bytes(row_bytes(format.type, k), static_cast<std::uint8_t>(fill));
-        for (std::size_t b = 0; b < bytes.size(); b += type_info(format.type)->bytes) {
-          const auto one = [&](std::size_t at) { bytes[b + at] = 0x00, bytes[b + at + 1] = 0x3c; };
-          one(format.type == TensorType::q6_k ? 208 : 0);
-          if (block == 256 && format.type != TensorType::q6_k) one(2);
-        }
+        set_scales_to_one(formats::AllFormats(), format.type, bytes);
         for (const float sign : {1.0f, -1.0f}) {
           Product product(*isa, format, k, 1, 1, bytes);
           product.inputs[0] = std::make_unique<Input>(*isa, format.activation, std::vector<float>(k, sign * 127.0f));
@@ -216,7 +242,7 @@ TEST_CASE("NaN and infinity in an activation reach the output") {
   for (const IsaKernels* isa : machine_tables())
     for (const FormatKernels& format : isa->formats)
       for (const float special : {kNan, kInfinity, -kInfinity}) {
-        Product product(*isa, format, 512, 3, 1, encoded_weights(format.type, 512, 3));
+        Product product(*isa, format, 512, 3, 1, some_weights(format.type, 512, 3));
         std::vector<float> x = random_floats(512, 2);
         x[300] = special;
         product.inputs[0] = std::make_unique<Input>(*isa, format.activation, x);

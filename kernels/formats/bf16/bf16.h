@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/formats/format_of.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/types.h"
 
@@ -18,5 +19,9 @@ struct BF16 {
   static void encode(const float* x, void* row, std::int64_t k);
 };
 static_assert(sizeof(BF16::Block) == 2);
+template <>
+struct FormatOf<BF16::type> {
+  using List = TypeList<BF16>;
+};
 
 }  // namespace strata::formats

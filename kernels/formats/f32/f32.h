@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/formats/format_of.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/types.h"
 
@@ -18,5 +19,9 @@ struct F32 {
   static void encode(const float* x, void* row, std::int64_t k);
 };
 static_assert(sizeof(F32::Block) == 4);
+template <>
+struct FormatOf<F32::type> {
+  using List = TypeList<F32>;
+};
 
 }  // namespace strata::formats

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/formats/format_of.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/types.h"
 
@@ -21,5 +22,9 @@ struct Q4_0 {
   static void encode(const float* x, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q4_0::Block) == 18);
+template <>
+struct FormatOf<Q4_0::type> {
+  using List = TypeList<Q4_0>;
+};
 
 }  // namespace strata::formats

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/formats/format_of.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/types.h"
 
@@ -23,5 +24,9 @@ struct Q4_K {
   static void encode(const float* x, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q4_K::Block) == 144);
+template <>
+struct FormatOf<Q4_K::type> {
+  using List = TypeList<Q4_K>;
+};
 
 }  // namespace strata::formats

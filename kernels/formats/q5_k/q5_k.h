@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/formats/format_of.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/types.h"
 
@@ -24,5 +25,9 @@ struct Q5_K {
   static void encode(const float* x, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q5_K::Block) == 176);
+template <>
+struct FormatOf<Q5_K::type> {
+  using List = TypeList<Q5_K>;
+};
 
 }  // namespace strata::formats

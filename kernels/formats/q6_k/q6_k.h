@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/formats/format_of.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/types.h"
 
@@ -25,5 +26,9 @@ struct Q6_K {
   static void encode(const float* x, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q6_K::Block) == 210);
+template <>
+struct FormatOf<Q6_K::type> {
+  using List = TypeList<Q6_K>;
+};
 
 }  // namespace strata::formats

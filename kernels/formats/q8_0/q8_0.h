@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/formats/format_of.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/types.h"
 
@@ -21,5 +22,9 @@ struct Q8_0 {
   static void encode(const float* x, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q8_0::Block) == 34);
+template <>
+struct FormatOf<Q8_0::type> {
+  using List = TypeList<Q8_0>;
+};
 
 }  // namespace strata::formats

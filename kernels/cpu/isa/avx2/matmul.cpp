@@ -2,7 +2,7 @@
 #include "kernels/cpu/isa/avx2/vocabulary.h"
 #include "kernels/cpu/isa/tables.h"
 #include "kernels/cpu/skeleton/matmul.h"
-#include "kernels/formats/all_simd.h"
+#include "kernels/formats/all.h"
 
 namespace strata::kernels {
 
