@@ -47,7 +47,7 @@ struct Weights {
       if (r >= distinct)
         std::memcpy(row, row - distinct * stride, stride);
       else if (format.encode)
-        format.encode(x.data() + r * kWidth, row, kWidth);
+        format.encode(x.data() + r * kWidth, nullptr, row, kWidth);
       else
         formats::random_blocks(format, random, row, kWidth);
     }

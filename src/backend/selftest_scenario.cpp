@@ -73,7 +73,7 @@ std::vector<std::byte> random_weight(const graph::WeightInfo& info, Fill fill, s
       continue;
     }
     fill_random(row, fill, random.bits(), row.size());
-    format.encode(row.data(), to.data(), static_cast<std::int64_t>(row.size()));
+    format.encode(row.data(), nullptr, to.data(), static_cast<std::int64_t>(row.size()));
   }
   return out;
 }

@@ -59,7 +59,7 @@ Pool make_pool(const formats::Format& format, float deviation, std::uint64_t see
   std::array<float, kBlock> values;
   for (std::uint64_t b = 0; b < kPoolBlocks; ++b) {
     for (std::size_t i = 0; i < kBlock; ++i) values[i] = deviation * normal(mix(seed) + b * kBlock + i);
-    format.encode(values.data(), pool.data() + b * bytes, kBlock);
+    format.encode(values.data(), nullptr, pool.data() + b * bytes, kBlock);
   }
   return pool;
 }

@@ -43,7 +43,7 @@ struct Model {
     std::vector<float> floats(row);
     for (std::size_t r = 0; r < rows; ++r) {
       for (float& x : floats) x = normal(random);
-      formats::find(type)->encode(floats.data(), bytes.data() + r * row_bytes(type, row), static_cast<std::int64_t>(row));
+      formats::find(type)->encode(floats.data(), nullptr, bytes.data() + r * row_bytes(type, row), static_cast<std::int64_t>(row));
     }
     weights.push_back(std::move(bytes));
     return graph.weight({name, type, ne});

@@ -107,7 +107,7 @@ std::vector<std::uint8_t> some_weights(TensorType type, int k, int rows) {
   std::mt19937_64 random(1);
   for (int r = 0; r < rows; ++r)
     if (format.encode)
-      format.encode(random_floats(k, 1 + r, 0.05f).data(), out.data() + r * stride, k);
+      format.encode(random_floats(k, 1 + r, 0.05f).data(), nullptr, out.data() + r * stride, k);
     else
       formats::random_blocks(format, random, out.data() + r * stride, k);
   return out;

@@ -33,7 +33,7 @@ class Bench {
     REQUIRE(values.size() == rows * ne[0]);
     std::vector<std::byte> encoded(rows * bytes);
     for (std::size_t r = 0; r < rows; r++)
-      formats::find(type)->encode(&values[r * ne[0]], &encoded[r * bytes], static_cast<std::int64_t>(ne[0]));
+      formats::find(type)->encode(&values[r * ne[0]], nullptr, &encoded[r * bytes], static_cast<std::int64_t>(ne[0]));
     weights_.push_back(encoded);
     return g.weight({"w", type, ne});
   }

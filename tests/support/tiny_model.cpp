@@ -143,7 +143,7 @@ class TinyModel {
     for (std::uint64_t r = 0; r < rows; ++r) {
       // Uniform numbers of the wanted deviation: std::normal_distribution differs between standard libraries.
       for (float& x : row) x = mean + deviation * 1.7320508f * (static_cast<float>(random_() >> 8) * 0x1p-23f - 1.0f);
-      formats::find(type)->encode(row.data(), bytes->data() + r * row_bytes(type, ne[0]), static_cast<std::int64_t>(ne[0]));
+      formats::find(type)->encode(row.data(), nullptr, bytes->data() + r * row_bytes(type, ne[0]), static_cast<std::int64_t>(ne[0]));
     }
     writer_.add({prefix_ + name, type, std::move(ne), [bytes](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
                    std::memcpy(out.data(), bytes->data() + offset, out.size());

@@ -16,7 +16,7 @@ struct BF16 {
   using Block = Bfloat;
 
   static void decode(const void* row, float* out, std::int64_t k);
-  static void encode(const float* x, void* row, std::int64_t k);
+  static void encode(const float* x, const float* importance, void* row, std::int64_t k);
 };
 static_assert(sizeof(BF16::Block) == 2);
 template <>

@@ -8,7 +8,7 @@ void F16::decode(const void* row, float* out, std::int64_t k) {
   for (std::int64_t i = 0; i < k; ++i) out[i] = to_float(in[i]);
 }
 
-void F16::encode(const float* x, void* row, std::int64_t k) {
+void F16::encode(const float* x, const float*, void* row, std::int64_t k) {
   auto* out = static_cast<Block*>(row);
   for (std::int64_t i = 0; i < k; ++i) out[i] = to_half(x[i]);
 }

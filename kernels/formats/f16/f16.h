@@ -16,7 +16,7 @@ struct F16 {
   using Block = Half;
 
   static void decode(const void* row, float* out, std::int64_t k);
-  static void encode(const float* x, void* row, std::int64_t k);
+  static void encode(const float* x, const float* importance, void* row, std::int64_t k);
 };
 static_assert(sizeof(F16::Block) == 2);
 template <>

@@ -7,7 +7,7 @@ void F32::decode(const void* row, float* out, std::int64_t k) {
   if (k > 0) std::memcpy(out, row, static_cast<std::size_t>(k) * sizeof(float));
 }
 
-void F32::encode(const float* x, void* row, std::int64_t k) {
+void F32::encode(const float* x, const float*, void* row, std::int64_t k) {
   if (k > 0) std::memcpy(row, x, static_cast<std::size_t>(k) * sizeof(float));
 }
 

@@ -16,7 +16,7 @@ struct F32 {
   using Block = float;
 
   static void decode(const void* row, float* out, std::int64_t k);
-  static void encode(const float* x, void* row, std::int64_t k);
+  static void encode(const float* x, const float* importance, void* row, std::int64_t k);
 };
 static_assert(sizeof(F32::Block) == 4);
 template <>

@@ -23,11 +23,12 @@ void Q4_K::decode(const void* row, float* out, std::int64_t k) {
   }
 }
 
-void Q4_K::encode(const float* x, void* row, std::int64_t k) {
+void Q4_K::encode(const float* x, const float* importance, void* row, std::int64_t k) {
   auto* blocks = static_cast<Block*>(row);
   for (std::int64_t b = 0; b < k / block; ++b, x += block) {
     std::uint8_t codes[block];
-    const AffineBlock found = search_affine(x, 15, codes);
+    const GroupedLineBlock found = search_grouped_lines(x, importance, {8, 15, 63}, codes);
+    if (importance) importance += block;
     Block& out = blocks[b];
     out.d = found.d;
     out.dmin = found.dmin;

@@ -21,7 +21,7 @@ struct Q4_K {
   };
 
   static void decode(const void* row, float* out, std::int64_t k);
-  static void encode(const float* x, void* row, std::int64_t k);
+  static void encode(const float* x, const float* importance, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q4_K::Block) == 144);
 template <>

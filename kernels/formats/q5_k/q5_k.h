@@ -22,7 +22,7 @@ struct Q5_K {
   };
 
   static void decode(const void* row, float* out, std::int64_t k);
-  static void encode(const float* x, void* row, std::int64_t k);
+  static void encode(const float* x, const float* importance, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q5_K::Block) == 176);
 template <>

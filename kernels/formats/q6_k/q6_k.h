@@ -23,7 +23,7 @@ struct Q6_K {
   };
 
   static void decode(const void* row, float* out, std::int64_t k);
-  static void encode(const float* x, void* row, std::int64_t k);
+  static void encode(const float* x, const float* importance, void* row, std::int64_t k);
 };
 static_assert(sizeof(Q6_K::Block) == 210);
 template <>

@@ -14,7 +14,7 @@ void Q8_0::decode(const void* row, float* out, std::int64_t k) {
   }
 }
 
-void Q8_0::encode(const float* x, void* row, std::int64_t k) {
+void Q8_0::encode(const float* x, const float*, void* row, std::int64_t k) {
   auto* blocks = static_cast<Block*>(row);
   for (std::int64_t b = 0; b < k / block; ++b, x += block) {
     float largest = 0;

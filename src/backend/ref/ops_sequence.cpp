@@ -57,8 +57,8 @@ Result<void> attention(const OpCall& c) {
     for (int g = 0; g < kv_heads; g++) {
       for (int t = 0; t < s.count; t++) {
         const int page = s.pages[(s.position + t) / page_tokens], at = (s.position + t) % page_tokens;
-        format->encode(c.in_row(1, s.row + t) + g * k_dim, c.state->k_row(kv, page, g, at), c.input(1).dim);
-        format->encode(c.in_row(2, s.row + t) + g * v_dim, c.state->v_row(kv, page, g, at), c.input(2).dim);
+        format->encode(c.in_row(1, s.row + t) + g * k_dim, nullptr, c.state->k_row(kv, page, g, at), c.input(1).dim);
+        format->encode(c.in_row(2, s.row + t) + g * v_dim, nullptr, c.state->v_row(kv, page, g, at), c.input(2).dim);
       }
       const Past past = read_past(c, s, kv, g, k_dim, v_dim);
       for (int t = 0; t < s.count; t++)
