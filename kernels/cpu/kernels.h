@@ -112,7 +112,7 @@ struct IsaKernels {
   /// Rotates pairs of one head in place: (x[2i], x[2i+1]) when adjacent, else (x[i], x[i + pairs]).
   void (*rope)(float* x, const float* cos, const float* sin, int pairs, bool adjacent);
   void (*to_f16)(const float* x, std::uint16_t* out, int n);                           ///< round to nearest even
-  /// out[c] = silu(sum_j w[c * taps + j] * window_j[c]); window[taps] are rows of n channels, oldest first.
+  /// out[c] = sum_j w[c * taps + j] * window_j[c]; window[taps] are rows of n channels, oldest first.
   void (*short_conv)(const float* const* window, const float* w, int taps, float* out, int n);
   void (*attention_split)(const AttentionSplit&);
   void (*delta_net)(const DeltaNetCall&);

@@ -149,6 +149,11 @@ void add_element_wise(List& list) {
       return (s.graph.*op)(a, b);
     };
     add_rows(list, "add", kRounded, shape, [&](Scenario& s) { return two(s, &Graph::add); });
+    add_rows(list, "mul", kRounded, shape, [&](Scenario& s) { return two(s, &Graph::mul); });
+    add_rows(list, "mul", kRounded, shape + " by head", [&](Scenario& s) {
+      const Tensor x = s.input(3, dim), factor = s.input(1, 3);
+      return s.graph.mul(x, factor);
+    });
     for (const auto& [name, op] : gated)
       add_rows(list, name, kFunction, shape, [&, op = op](Scenario& s) { return two(s, op); });
     add_rows(list, "sigmoid_gate", kFunction, shape + " by one", [&](Scenario& s) {
@@ -282,12 +287,14 @@ void add_attention(List& list) {
 }
 
 void add_short_conv(List& list) {
-  for (int taps : {1, 2, 4})
+  for (int taps : {1, 2, 3, 4})
     for (int channels : {1, 33, 256}) {
-      Scenario& s = list.add("short_conv", kFunction, str("[", taps, ", ", channels, "]"));
+      const bool silu = taps != 3;
+      Scenario& s = list.add("short_conv", silu ? kFunction : kSummed,
+                             str("[", taps, ", ", channels, "]", silu ? "" : ", no activation"));
       const Ne ne = {static_cast<std::uint64_t>(taps), static_cast<std::uint64_t>(channels), 1, 1};
       const Tensor x = s.input(1, channels);
-      s.output(s.graph.short_conv(x, s.weight("w", TensorType::f32, ne)));
+      s.output(s.graph.short_conv(x, s.weight("w", TensorType::f32, ne), silu));
       long_steps(s);
     }
 }
@@ -375,7 +382,7 @@ class BlockMaker {
 
   void recurrent_layer() {
     const Tensor h = norm(x_), in = linear(h, 72);
-    const Tensor c = g().short_conv(in, s.weight("conv", TensorType::f32, {4, 72, 1, 1}));
+    const Tensor c = g().short_conv(in, s.weight("conv", TensorType::f32, {4, 72, 1, 1}), /*silu=*/true);
     const Tensor q = g().l2_norm(heads(g().slice(c, 0, 16), 2, 8), 1e-6f);
     const Tensor k = g().l2_norm(heads(g().slice(c, 16, 16), 2, 8), 1e-6f), v = heads(g().slice(c, 32, 40), 4, 10);
     const Tensor decay = decay_of(s, linear(h, 4)), beta = g().sigmoid(linear(h, 4));

@@ -20,7 +20,7 @@ bool is_float(TensorType type) {
 }  // namespace
 
 const char* name(Op op) {
-  constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "linear", "add",
+  constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "linear", "add", "mul",
                                     "scale",   "swiglu", "geglu",        "sigmoid", "sigmoid_gate", "decay",
                                     "slice",   "rope",   "attention",    "short_conv", "delta_net", "route",
                                     "expert_linear", "combine"};
@@ -159,6 +159,12 @@ Tensor Graph::linear(Tensor x, Weight w, Weight bias) {
 }
 
 Tensor Graph::add(Tensor a, Tensor b) { return same_shape(Op::add, a, b); }
+Tensor Graph::mul(Tensor a, Tensor b) {
+  if (!valid({a, b})) return {};
+  TensorInfo x = info(a);
+  if (info(b).width() != static_cast<std::size_t>(x.heads) || info(b).rows != x.rows) return same_shape(Op::mul, a, b);
+  return record(Op::mul, x.rows, x.heads, x.dim, {a, b});
+}
 Tensor Graph::swiglu(Tensor gate, Tensor up) { return same_shape(Op::swiglu, gate, up); }
 Tensor Graph::geglu(Tensor gate, Tensor up) { return same_shape(Op::geglu, gate, up); }
 
@@ -239,7 +245,7 @@ Tensor Graph::attention(Tensor q, Tensor k, Tensor v, float scale) {
                 AttentionParams{static_cast<int>(kv_layers.size()) - 1, scale});
 }
 
-Tensor Graph::short_conv(Tensor x, Weight w) {
+Tensor Graph::short_conv(Tensor x, Weight w, bool silu) {
   if (!valid({x})) return {};
   TensorInfo in = info(x);
   if (!per_token("short_conv", {x})) return {};
@@ -252,7 +258,7 @@ Tensor Graph::short_conv(Tensor x, Weight w) {
   }
   recurrent_states.push_back({layer_, (weight.ne[0] - 1) * in.width()});
   return record(Op::short_conv, in.rows, in.heads, in.dim, {x}, {w},
-                ConvParams{static_cast<int>(recurrent_states.size()) - 1});
+                ConvParams{static_cast<int>(recurrent_states.size()) - 1, silu});
 }
 
 Tensor Graph::delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta, KeyHeads order) {

@@ -64,6 +64,7 @@ enum class Op : std::uint8_t {
   l2_norm,        ///< x -> x / max(|x|, eps), over each head's dim
   linear,         ///< x [., inputs], W [inputs, outputs], (b [outputs]) -> W x + b
   add,            ///< a, b -> a + b
+  mul,            ///< a, b -> a * b; b has a's width, or one number for each head of a
   scale,          ///< x -> factor * x
   swiglu,         ///< gate, up -> silu(gate) * up
   geglu,          ///< gate, up -> gelu_tanh(gate) * up
@@ -73,7 +74,7 @@ enum class Op : std::uint8_t {
   slice,          ///< x -> x[..., begin, begin + dim) of each head
   rope,           ///< x -> x with its first 2 * pairs dims of each head rotated by position (RopeTable)
   attention,      ///< q, k, v -> softmax(scale q k^T) v over the sequence's cache, to which k and v are appended
-  short_conv,     ///< x, W [taps, channels] -> silu of the causal depthwise convolution over time
+  short_conv,     ///< x, W [taps, channels] -> the causal depthwise convolution over time, or silu of it
   delta_net,      ///< q, k, v, log-decay, beta -> Gated DeltaNet output per value head (arXiv:2412.06464)
   route,          ///< router logits, (bias [experts], of the choice alone) -> ids and weights of the chosen, best first
   expert_linear,  ///< x [., 1 or k heads, inputs], ids, W [inputs, outputs, experts] -> [., k, outputs]
@@ -103,7 +104,10 @@ struct AttentionParams {
   int kv;       ///< index into Graph::kv_layers
   float scale;  ///< of q k^T
 };
-struct ConvParams { int state; };   ///< index into Graph::recurrent_states
+struct ConvParams {
+  int state;  ///< index into Graph::recurrent_states
+  bool silu;  ///< silu of the sum
+};
 /// Which key head a value head reads where there are more value heads.
 enum class KeyHeads : std::uint8_t {
   tiled,    ///< v % key heads: Qwen3.5, whose converter reorders value heads
@@ -160,7 +164,11 @@ class Graph {
   Tensor logits;  ///< [outputs, 1, vocab], set by the model
   Tensor hidden;  ///< [outputs, 1, embedding], the normalised last hidden state, set by the model
 
-  const TensorInfo& info(Tensor t) const { return tensors[static_cast<std::size_t>(t.id)]; }
+  /// Of a harmless value that a method returned after an error: an empty one.
+  const TensorInfo& info(Tensor t) const {
+    static const TensorInfo kNone;
+    return t.id >= 0 ? tensors[static_cast<std::size_t>(t.id)] : kNone;
+  }
   const std::optional<Error>& error() const { return error_; }
 
   // --- builder -----------------------------------------------------------------------------------------------------
@@ -175,6 +183,7 @@ class Graph {
   Tensor l2_norm(Tensor x, float eps);
   Tensor linear(Tensor x, Weight w, Weight bias = {});
   Tensor add(Tensor a, Tensor b);
+  Tensor mul(Tensor a, Tensor b);
   Tensor scale(Tensor x, float factor);
   Tensor swiglu(Tensor gate, Tensor up);
   Tensor geglu(Tensor gate, Tensor up);
@@ -188,7 +197,7 @@ class Graph {
   Tensor rope(Tensor x, int table);
   /// q [., heads, k_dim], k [., kv_heads, k_dim], v [., kv_heads, v_dim] -> [., 1, heads * v_dim].
   Tensor attention(Tensor q, Tensor k, Tensor v, float scale);
-  Tensor short_conv(Tensor x, Weight w);
+  Tensor short_conv(Tensor x, Weight w, bool silu);
   /// q, k [., key heads, k_dim], v [., value heads, v_dim], log_decay and beta [., 1, value heads].
   Tensor delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta, KeyHeads order);
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gguf/file.h"
@@ -28,8 +29,9 @@ struct Architecture {
   void (*build)(graph::Graph& g, const Keys& keys, const Weights& w, const Common& c);
 };
 
-/// logits = output(rms(x)); the head is the embedding table where the file has no `output.weight`.
-void output_head(graph::Graph& g, const Weights& w, graph::Tensor x, float eps);
+/// logits = output(rms(x)), under the norm of that name; the head is the embedding table where the file has no
+/// `output.weight`.
+void output_head(graph::Graph& g, const Weights& w, graph::Tensor x, float eps, std::string_view norm = "output_norm");
 
 /// A model's graph with the tensors that its weights stand for.
 struct Blueprint {

@@ -50,7 +50,7 @@ DeltaInputs delta_inputs(Graph& g, const Weights& w, Tensor h) {
 Tensor gated_delta_net(Graph& g, const Qwen35Config& c, const Weights& w, const DeltaInputs& in, graph::KeyHeads order,
                        float eps) {
   const int keys = c.key_heads * c.state_dim, values = c.value_heads * c.state_dim;
-  Tensor qkv = g.short_conv(in.qkv, w("ssm_conv1d"));
+  Tensor qkv = g.short_conv(in.qkv, w("ssm_conv1d"), /*silu=*/true);
   Tensor q = g.heads(g.slice(qkv, 0, keys), c.key_heads, c.state_dim);
   Tensor k = g.heads(g.slice(qkv, keys, keys), c.key_heads, c.state_dim);
   Tensor v = g.heads(g.slice(qkv, 2 * keys, values), c.value_heads, c.state_dim);

@@ -52,8 +52,8 @@ Common read_common(const Keys& keys) {
 
 }  // namespace
 
-void output_head(graph::Graph& g, const Weights& w, graph::Tensor x, float eps) {
-  g.hidden = g.rms_norm(g.gather(x), w("output_norm"), eps);
+void output_head(graph::Graph& g, const Weights& w, graph::Tensor x, float eps, std::string_view norm) {
+  g.hidden = g.rms_norm(g.gather(x), w(norm), eps);
   graph::Weight output = w.optional("output");
   g.logits = g.linear(g.hidden, output ? output : w("token_embd"), w.bias("output"));
 }

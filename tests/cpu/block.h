@@ -105,7 +105,7 @@ inline Tensor delta_block(Model& m, Tensor x, TensorType type) {
   constexpr std::uint64_t e = kEmbedding;
   constexpr int k_heads = 2, v_heads = 4, dim = 32, channels = (2 * k_heads + v_heads) * dim;
   Tensor h = g.rms_norm(x, m.add("attn_norm", TensorType::f32, {e, 1, 1, 1}, 1), 1e-6f);
-  Tensor u = g.short_conv(g.linear(h, m.add("qkv", type, {e, channels, 1, 1})), m.add("conv", TensorType::f32, {4, channels, 1, 1}));
+  Tensor u = g.short_conv(g.linear(h, m.add("qkv", type, {e, channels, 1, 1})), m.add("conv", TensorType::f32, {4, channels, 1, 1}), /*silu=*/true);
   Tensor q = g.heads(g.slice(u, 0, k_heads * dim), k_heads, dim);
   Tensor k = g.heads(g.slice(u, k_heads * dim, k_heads * dim), k_heads, dim);
   Tensor v = g.heads(g.slice(u, 2 * k_heads * dim, v_heads * dim), v_heads, dim);

@@ -76,6 +76,13 @@ TEST_CASE("a weight of the wrong shape is named, and recording goes on harmlessl
     empty.heads(empty.embed(matrix(empty, "token_embd.weight", 12, 100)), 0, 0);
     CHECK(empty.error());
   }
+  SECTION("what follows an error is harmless") {
+    Graph g;
+    Tensor x = g.slice(g.embed(matrix(g, "token_embd.weight", 8, 100)), 0, 9);
+    CHECK(g.error());
+    CHECK(g.info(x).width() == 0);
+    CHECK(g.info(g.slice(x, 0, g.info(x).dim / 2)).dim == 0);
+  }
   SECTION("experts") {
     Graph g;
     Tensor x = g.embed(matrix(g, "token_embd.weight", 8, 100));
@@ -97,7 +104,7 @@ TEST_CASE("a weight of the wrong shape is named, and recording goes on harmlessl
     g.attention(x, x, x, 1.0f);
     CHECK(mentions(g, "attention"));
     Graph h;
-    h.short_conv(h.gather(h.embed(matrix(h, "token_embd.weight", 8, 100))), matrix(h, "conv.weight", 4, 8));
+    h.short_conv(h.gather(h.embed(matrix(h, "token_embd.weight", 8, 100))), matrix(h, "conv.weight", 4, 8), true);
     CHECK(mentions(h, "short_conv"));
     Graph mixed;
     Tensor y = mixed.embed(matrix(mixed, "token_embd.weight", 8, 100));

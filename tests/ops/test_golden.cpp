@@ -165,7 +165,7 @@ TEST_CASE("golden: short_conv", "[ops]") {
   Bench b;
   auto silu = [](double x) { return x / (1 + std::exp(-x)); };
   // Channel 0 takes 1, 10, 100 of the inputs two ago, one ago and now; channel 1 the input two ago.
-  b.watch(b.g.short_conv(b.input(1, 2), b.weight({3, 2, 1, 1}, {1, 10, 100, 1, 0, 0})));
+  b.watch(b.g.short_conv(b.input(1, 2), b.weight({3, 2, 1, 1}, {1, 10, 100, 1, 0, 0}), /*silu=*/true));
   b.start();
   require_close(b.step({{1, 5, 2, 6}}, {0, 1}), {silu(100), 0, silu(210), 0});
   require_close(b.step({{3, 7}}, {2}), {silu(321), silu(5)});

@@ -106,6 +106,7 @@ void Compiler::emit(const Group& group) {
     case graph::Op::geglu: return binary(n);
     case graph::Op::sigmoid_gate:
       return array(n.in[1]).width() == 1 && array(n.in[0]).width() != 1 ? gate_by_scalar(n) : binary(n);
+    case graph::Op::mul: return array(n.in[1]).width() != array(n.in[0]).width() ? mul_by_head(n) : binary(n);
     case graph::Op::decay: return decay(n);
     case graph::Op::slice: return slice(n);
     case graph::Op::rope: return rope(n);

@@ -112,6 +112,7 @@ class Compiler {
   void unary(const Node& n);
   void binary(const Node& n);
   void gate_by_scalar(const Node& n);
+  void mul_by_head(const Node& n);
   void decay(const Node& n);
   void slice(const Node& n);
   void combine(const Node& n);

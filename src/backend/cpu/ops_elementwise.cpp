@@ -68,10 +68,11 @@ void Compiler::unary(const Node& n) {
 
 void Compiler::binary(const Node& n) {
   const Array a = in(n, 0), b = in(n, 1), y = out(n);
-  const bool light = n.op == graph::Op::add;
+  const bool light = n.op == graph::Op::add || n.op == graph::Op::mul;
   const Cut cut = follow(a, follow(b, light ? by_row(y) : by_block(y)));
   const std::size_t piece = y.width() / size(cut.units);
   auto kernel = n.op == graph::Op::add      ? isa_.add
+                : n.op == graph::Op::mul    ? isa_.mul
                 : n.op == graph::Op::swiglu ? isa_.swiglu
                 : n.op == graph::Op::geglu  ? isa_.geglu
                                             : isa_.sigmoid_mul;
@@ -90,6 +91,16 @@ void Compiler::gate_by_scalar(const Node& n) {
               squash(s.floats(gate.offset) + i, &factor, 1);
               scale(s.floats(x.offset) + i * x.width(), factor, s.floats(y.offset) + i * y.width(),
                     static_cast<int>(y.width()));
+            });
+}
+
+void Compiler::mul_by_head(const Node& n) {
+  const Array x = in(n, 0), factor = in(n, 1), y = out(n);
+  const Cut cut = by_head(y);
+  add_items(cut, {read(x, cut), read(factor, cut), write(y, cut)},
+            [=, scale = isa_.scale](const StepView& s, Share, std::size_t i) {
+              scale(s.floats(x.offset) + i * size(x.dim), s.floats(factor.offset)[i], s.floats(y.offset) + i * size(y.dim),
+                    y.dim);
             });
 }
 

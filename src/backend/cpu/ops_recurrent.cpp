@@ -19,15 +19,15 @@ std::size_t size(int n) { return static_cast<std::size_t>(n); }
 void Compiler::short_conv(const Node& n) {
   const Array x = in(n), y = out(n);
   const std::size_t past = weight_info(n.weight[0]).ne[0] - 1, channels = x.width();
-  const int state = std::get<graph::ConvParams>(n.params).state;
+  const auto params = std::get<graph::ConvParams>(n.params);
   add({read(x), write(y)},
-      [=, w = vector(n.weight[0]), kernel = isa_.short_conv](const StepView& s, Share share) {
+      [=, w = vector(n.weight[0]), kernel = isa_.short_conv, activate = isa_.silu](const StepView& s, Share share) {
         constexpr std::size_t kChannels = 16;  // a cache line
         const Range blocks = share.of((channels + kChannels - 1) / kChannels);
         const std::size_t c = blocks.begin * kChannels, end = std::min(blocks.end * kChannels, channels);
         if (c >= end) return;
         for (const backend::SequenceStep& sequence : s.step.sequences) {
-          float* before = past > 0 ? s.state.recurrent(sequence.slot, state) + c : nullptr;  // one tap keeps nothing
+          float* before = past > 0 ? s.state.recurrent(sequence.slot, params.state) + c : nullptr;  // one tap keeps nothing
           const float* now = s.floats(x.offset) + size(sequence.row) * channels + c;
           // Input t - past, whether of this step or an earlier one.
           auto input = [&](std::size_t t) {
@@ -36,8 +36,9 @@ void Compiler::short_conv(const Node& n) {
           for (std::size_t t = 0; t < size(sequence.count); ++t) {
             const float* window[kMaxTaps];
             for (std::size_t j = 0; j <= past; ++j) window[j] = input(t + j);
-            kernel(window, w + c * (past + 1), static_cast<int>(past + 1),
-                   s.floats(y.offset) + (size(sequence.row) + t) * channels + c, static_cast<int>(end - c));
+            float* to = s.floats(y.offset) + (size(sequence.row) + t) * channels + c;
+            kernel(window, w + c * (past + 1), static_cast<int>(past + 1), to, static_cast<int>(end - c));
+            if (params.silu) activate(to, to, static_cast<int>(end - c));
           }
           // Ascending: what is moved down within the state is read before it is overwritten.
           for (std::size_t j = 0; j < past && sequence.count > 0; ++j)

@@ -141,14 +141,13 @@ Result<void> gather(const OpCall& c) {
   return {};
 }
 
-/// out[i] = f(in0[i], in1[i]); an input of width 1 is repeated, one that is absent is 0.
+/// out[i] = f(in0[i], in1[i]); an input of one number for the row or for each head is repeated, one that is absent is 0.
 template <class F>
 Result<void> each(const OpCall& c, F f) {
   const bool binary = c.node.in[1] >= 0;
-  const std::size_t step = binary && c.input(1).width() == 1 ? 0 : 1;
+  const std::size_t width = c.output(0).width(), other = binary ? c.input(1).width() : 0;
   for (std::size_t r = 0; r < c.rows(); r++)
-    for (std::size_t i = 0; i < c.output(0).width(); i++)
-      c.put(0, r, i, f(c.x(0, r, i), binary ? c.x(1, r, i * step) : 0.0));
+    for (std::size_t i = 0; i < width; i++) c.put(0, r, i, f(c.x(0, r, i), binary ? c.x(1, r, i * other / width) : 0.0));
   return {};
 }
 
@@ -235,8 +234,8 @@ Result<void> run_node(const OpCall& c) {
     case Op::l2_norm: return l2_norm(c);
     case Op::linear: return linear(c);
     case Op::add: return each(c, [](double a, double b) { return a + b; });
-    case Op::scale:
-      return each(c, [&](double x, double) { return std::get<graph::ScaleParams>(c.node.params).factor * x; });
+    case Op::mul: return each(c, [](double a, double b) { return a * b; });
+    case Op::scale: return each(c, [&](double x, double) { return std::get<graph::ScaleParams>(c.node.params).factor * x; });
     case Op::swiglu: return each(c, [](double gate, double up) { return silu(gate) * up; });
     case Op::geglu: return each(c, [](double gate, double up) { return gelu_tanh(gate) * up; });
     case Op::sigmoid: return each(c, [](double x, double) { return logistic(x); });

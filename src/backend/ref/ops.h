@@ -79,8 +79,7 @@ inline TensorType cache_type(KvType type) { return type == KvType::f16 ? TensorT
 
 // --- shared by the files that implement operations -------------------------------------------------------------------
 
-/// Sum of a[i] * b[i].
-double dot(const double* a, const float* b, std::size_t n);
+double dot(const double* a, const float* b, std::size_t n);  ///< sum of a[i] * b[i]
 /// Row i of a weight of the node.
 std::vector<double> decode_row(const OpCall& call, int weight, std::uint64_t i);
 double silu(double x);

@@ -71,18 +71,19 @@ Result<void> attention(const OpCall& c) {
 
 // State: the previous taps - 1 inputs, oldest first, [taps - 1][channels].
 Result<void> short_conv(const OpCall& c) {
+  const auto [slot_state, activate] = std::get<graph::ConvParams>(c.node.params);
   const std::size_t taps = c.weight_info(0).ne[0], channels = c.weight_info(0).ne[1], past = (taps - 1) * channels;
   std::vector<std::vector<double>> w;  // [channels][taps]
   for (std::size_t ch = 0; ch < channels; ch++) w.push_back(decode_row(c, 0, ch));
   for (const SequenceStep& s : c.step.sequences) {
-    float* state = c.state->recurrent(std::get<graph::ConvParams>(c.node.params).state, s.slot);
+    float* state = c.state->recurrent(slot_state, s.slot);
     std::vector<float> window(state, state + past);  // [taps - 1 + count][channels]
     window.insert(window.end(), c.in_row(0, s.row), c.in_row(0, s.row + s.count));
     for (int t = 0; t < s.count; t++)
       for (std::size_t ch = 0; ch < channels; ch++) {
         double sum = 0;
         for (std::size_t j = 0; j < taps; j++) sum += w[ch][j] * static_cast<double>(window[(t + j) * channels + ch]);
-        c.put(0, s.row + t, ch, silu(sum));
+        c.put(0, s.row + t, ch, activate ? silu(sum) : sum);
       }
     std::copy(window.end() - static_cast<std::ptrdiff_t>(past), window.end(), state);
   }
