@@ -8,6 +8,7 @@ namespace strata::models {
 #define STRATA_ARCHITECTURES(row) \
   row("glm4moe", build_glm4moe) \
   row("granite", build_granite) \
+  row("lfm2", build_lfm2) \
   row("llama", build_llama) \
   row("mistral3", build_mistral3) \
   row("olmoe", build_olmoe) \

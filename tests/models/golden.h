@@ -13,7 +13,7 @@ namespace strata::test {
 
 /// The float32 goldens of the architectures that strata runs: `<shared>/conformance/models/<name>.{gguf,json,logits.f32}`.
 inline const std::vector<std::string> kGoldenModels = {
-    "glm4moe-mtp", "granite", "llama-gqa", "llama-mixtral", "llama-rope3", "mistral3-yarn", "olmoe", "qwen2-bias",
+    "glm4moe-mtp", "granite", "lfm2", "llama-gqa", "llama-mixtral", "llama-rope3", "mistral3-yarn", "olmoe", "qwen2-bias",
     "qwen2moe", "qwen3-tied", "qwen3-untied", "qwen35-mtp", "qwen35moe-mtp", "qwen3moe", "qwen3next"};
 
 struct Golden {
