@@ -144,7 +144,9 @@ void print_summary(const ModelFile& file, const ModelSummary& s) {
   table.row({"vocabulary", std::to_string(s.vocabulary)});
   table.row({"context", std::to_string(s.context_length) + " tokens"});
   table.row({"cache", byte_text(s.kv_bytes_per_token_f16) + " a token in f16, " + byte_text(2 * s.kv_bytes_per_token_f16) + " in f32" +
-                          (s.recurrent_bytes ? "; " + byte_text(s.recurrent_bytes) + " of recurrent state" : "")});
+                          (s.recurrent_bytes ? "; " + byte_text(s.recurrent_bytes) + " of recurrent state, as much again for each snapshot (" +
+                                                   std::to_string(SessionOptions().max_snapshots) + " at most)"
+                                             : "")});
   table.row({"chat template", s.chat_template.empty() ? "no" : "yes"});
   table.row({"file", byte_text(file.file_bytes()) + ", GGUF " + std::to_string(file.gguf_version()) +
                          (file.files() > 1 ? ", " + std::to_string(file.files()) + " files" : "")});

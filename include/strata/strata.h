@@ -156,9 +156,11 @@ class STRATA_API Sampler {
 
 struct SessionOptions {
   int context = 0;  ///< most tokens it can hold; 0: the model's context length, at most 4096
-  /// For models with recurrent states: a snapshot every so many tokens, so that `truncate` replays at most that many.
+  /// For models with recurrent states: a snapshot every so many tokens, to go back to. Where a prompt ends there is one too.
   int snapshot_every = 256;
-  int max_snapshots = 8;  ///< the oldest but the newest are thinned out beyond this
+  /// Beyond this they are thinned out, older ones more; those of the last prompt stay. Each takes
+  /// `ModelSummary::recurrent_bytes`.
+  int max_snapshots = 8;
 };
 
 enum class StopReason { length, end_of_generation, stop_string, callback, context_full };
@@ -175,7 +177,9 @@ struct Generated {
   std::string text;
   StopReason reason = StopReason::length;
   int prompt_tokens = 0;      ///< of the prompt given
-  int prompt_evaluated = 0;   ///< of those, how many were not already in the session
+  /// Prompt tokens that were evaluated: those not already in the session, and on models with recurrent states those
+  /// between the snapshot gone back to and the first that differs.
+  int prompt_evaluated = 0;
   double prompt_seconds = 0;  ///< until the prompt was evaluated
   double first_token_seconds = 0;  ///< until the first token was sampled
   double decode_seconds = 0;  ///< from the first token to the last
@@ -186,6 +190,16 @@ struct Generated {
 using OnToken = std::function<bool(Token, std::string_view)>;
 /// Gets the logits [vocab] of a position.
 using OnLogits = std::function<void(int position, std::span<const float> logits)>;
+
+/// Bytes of memory, by what they are for.
+struct MemoryPlan {
+  std::uint64_t weights = 0;      ///< shared by all sessions of the model
+  std::uint64_t activations = 0;  ///< likewise
+  std::uint64_t cache = 0;        ///< keys and values of a full context
+  std::uint64_t states = 0;       ///< recurrent
+  std::uint64_t snapshots = 0;    ///< of recurrent states, as many as are allowed
+  std::uint64_t total() const { return weights + activations + cache + states + snapshots; }
+};
 
 /// One timeline: tokens and what the model remembers of them. After an error it is as it was before the call, save that
 /// tokens already evaluated stay.
@@ -201,6 +215,8 @@ class STRATA_API Session {
   int context() const;
   /// Bytes of memory that this session's cache, states and snapshots take now (shared pages counted in full).
   std::uint64_t memory() const;
+  /// What it takes when its context is full.
+  MemoryPlan memory_plan() const;
 
   /// Appends tokens. Afterwards `logits` are those of the last. Errors: invalid_argument (an id out of range, named),
   /// context_full, device. `on_logits` gets every position's logits, in order.
@@ -209,7 +225,7 @@ class STRATA_API Session {
   std::span<const float> logits() const;
 
   /// Makes the timeline equal to `tokens`, evaluating only what follows the longest common prefix (at least the last
-  /// token, so that `logits` are known). Returns how many tokens were evaluated.
+  /// token where its logits are not known). Returns how many tokens were evaluated.
   Result<int> sync(std::span<const Token> tokens);
   /// Forgets all tokens from `length` on. Recurrent models go back to the nearest snapshot and replay up to `length`.
   Result<void> truncate(int length);
@@ -224,6 +240,7 @@ class STRATA_API Session {
 
  private:
   friend Result<void> STRATA_API evaluate(std::span<const struct Work> work);
+  Result<int> sync_marked(std::span<const Token> prompt);
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -50,19 +50,41 @@ class StopWatch {
 
 }  // namespace
 
+/// Syncs to a prompt with marks where the next turn may leave this one: at its end, and `lead` tokens before, since the
+/// next turn may lack the beginning of a thought that this prompt ends with.
+Result<int> Session::sync_marked(std::span<const Token> prompt) {
+  State& state = *state_;
+  runtime::Sequence& sequence = *state.sequence;
+  auto mark = [&]() -> Result<void> {
+    std::lock_guard lock(state.engine->mutex());
+    return sequence.mark();
+  };
+  sequence.drop_marks();
+  const auto held = static_cast<std::size_t>(
+      std::mismatch(prompt.begin(), prompt.end(), state.tokens.begin(), state.tokens.end()).first - prompt.begin());
+  state.learn_lead(held, prompt.size());
+  int evaluated = 0;
+  for (int lead : {state.lead, 0}) {
+    if (lead > 0 && (!state.engine->pool().recurrent() || prompt.size() < held + static_cast<std::size_t>(lead) + 1)) continue;
+    auto synced = sync(prompt.first(prompt.size() - static_cast<std::size_t>(lead)));
+    if (!synced) return synced;
+    evaluated += *synced;
+    if (auto marked = mark(); !marked) return marked.error();
+  }
+  state.prompt_end = static_cast<int>(prompt.size());
+  state.prompt_logits = state.logits;
+  return evaluated;
+}
+
 Result<Generated> Session::generate(std::span<const Token> prompt, Sampler& sampler, const GenerateOptions& options,
                                     const OnToken& on_token) {
   if (prompt.empty()) return fail(ErrorCode::invalid_argument, "generate: the prompt is empty; give at least one token");
   const Clock::time_point start = Clock::now();
   Generated out;
   out.prompt_tokens = static_cast<int>(prompt.size());
-  auto evaluated = sync(prompt);
+  auto evaluated = sync_marked(prompt);
   if (!evaluated) return evaluated.error();
   out.prompt_evaluated = *evaluated;
-  {
-    std::lock_guard lock(state_->engine->mutex());
-    if (auto taken = state_->sequence->take_snapshot(); !taken) return taken.error();
-  }
   out.prompt_seconds = seconds_since(start);
   for (Token token : prompt) sampler.accept(token);
 

@@ -57,6 +57,7 @@ class Sequence {
   struct Snapshot {
     int length;
     int slot;
+    bool mark;
   };
 
   Sequence(StatePool& pool, int snapshot_every, int max_snapshots)
@@ -68,6 +69,7 @@ class Sequence {
   int length() const { return length_; }
   std::span<const int> pages() const { return pages_; }
   int slot() const { return slot_; }
+  int max_snapshots() const { return max_snapshots_; }
   std::uint64_t bytes() const;
 
   /// How many of `count` further tokens may go into one step, so that no snapshot is passed over.
@@ -76,8 +78,10 @@ class Sequence {
   Result<void> prepare(int count);
   /// The tokens prepared for were evaluated; takes the snapshot that is due.
   Result<void> advance(int count);
-  /// A snapshot of this moment, unless there is one.
-  Result<void> take_snapshot();
+  /// Takes a snapshot of this moment, unless there is one, and keeps it from being thinned out until `drop_marks`.
+  Result<void> mark();
+  /// Marked snapshots become ordinary ones.
+  void drop_marks();
   /// Goes back to the latest moment at or before `length` that is remembered exactly, and returns its length (`length`
   /// itself unless there are recurrent states).
   Result<int> rewind(int length);
@@ -87,6 +91,7 @@ class Sequence {
   Result<Sequence> fork() const;
 
  private:
+  Result<void> take_snapshot();
   Result<int> restore(int length);
   void drop_pages(std::size_t keep);
   void thin_snapshots();

@@ -18,6 +18,20 @@ Session::State::~State() {
   sequence.reset();
 }
 
+void Session::State::shorten(int length) {
+  tokens.resize(static_cast<std::size_t>(length));
+  logits.clear();
+  if (length == prompt_end) logits = prompt_logits;
+  if (length >= prompt_end) return;
+  prompt_end = 0;
+  prompt_logits.clear();
+}
+
+void Session::State::learn_lead(std::size_t common, std::size_t given) {
+  const int before = prompt_end - static_cast<int>(common);
+  if (common < given && before > 0 && before <= kMaxLead) lead = before;
+}
+
 Result<Session> Session::create(const Model& model, const SessionOptions& options) {
   const auto& engine = model.state()->engine;
   constexpr int kDefaultContext = 4096, kMaxContext = 1 << 28;
@@ -37,6 +51,19 @@ const Model& Session::model() const { return state_->model; }
 std::span<const Token> Session::tokens() const { return state_->tokens; }
 int Session::context() const { return state_->context; }
 std::uint64_t Session::memory() const { return state_->sequence->bytes(); }
+
+MemoryPlan Session::memory_plan() const {
+  const runtime::StatePool& pool = state_->engine->pool();
+  const auto pages = (static_cast<std::uint64_t>(state_->context) + pool.page_tokens() - 1) / pool.page_tokens();
+  MemoryPlan plan;
+  plan.weights = state_->engine->weight_bytes();
+  plan.activations = state_->engine->activation_bytes();
+  plan.cache = pages * pool.page_bytes;
+  plan.states = pool.slot_bytes;
+  plan.snapshots = static_cast<std::uint64_t>(state_->sequence->max_snapshots()) * pool.slot_bytes;
+  return plan;
+}
+
 std::span<const float> Session::logits() const { return state_->logits; }
 
 namespace {
@@ -123,8 +150,7 @@ class Stepper {
       Session::State& state = *states_[share.work];
       if (!ran) {
         auto back = state.sequence->recover();
-        state.tokens.resize(back ? static_cast<std::size_t>(*back) : 0);
-        state.logits.clear();
+        state.shorten(back ? *back : 0);
         continue;
       }
       const Token* first = work_[share.work].tokens.data() + done_[share.work];
@@ -196,8 +222,7 @@ Result<void> Session::truncate(int length) {
     auto rewound = state.sequence->rewind(length);
     if (!rewound) return rewound.error();
     replay.assign(state.tokens.begin() + *rewound, state.tokens.begin() + length);
-    state.tokens.resize(static_cast<std::size_t>(*rewound));
-    state.logits.clear();
+    state.shorten(*rewound);
   }
   if (replay.empty()) return {};
   auto replayed = evaluate(replay);
@@ -217,14 +242,15 @@ Result<int> Session::sync(std::span<const Token> tokens) {
       if (auto cut = truncate(0); !cut) return cut.error();
     return 0;
   }
-  if (common == tokens.size()) --common;  // the last token again, for its logits
+  state.learn_lead(common, tokens.size());
+  // The last token again for its logits, unless they are kept.
+  if (common == tokens.size() && static_cast<int>(common) != state.prompt_end) --common;
   // Going back and replaying is one evaluation: rewind, then append everything that is missing.
   if (common < state.tokens.size()) {
     std::lock_guard lock(state.engine->mutex());
     auto rewound = state.sequence->rewind(static_cast<int>(common));
     if (!rewound) return rewound.error();
-    state.tokens.resize(static_cast<std::size_t>(*rewound));
-    state.logits.clear();
+    state.shorten(*rewound);
   }
   auto rest = tokens.subspan(state.tokens.size());
   if (auto evaluated = evaluate(rest); !evaluated) return evaluated.error();
@@ -242,6 +268,9 @@ Result<Session> Session::fork() const {
   copy->sequence.emplace(std::move(*sequence));
   copy->tokens = state.tokens;
   copy->logits = state.logits;
+  copy->prompt_end = state.prompt_end;
+  copy->prompt_logits = state.prompt_logits;
+  copy->lead = state.lead;
   return Session(std::move(copy));
 }
 

@@ -36,11 +36,22 @@ struct Session::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  /// The sequence holds `length` tokens now; the logits stay known where those of the prompt's end are kept.
+  void shorten(int length);
+  /// A turn that comes back changed after `common` of `given` tokens shows how long before a prompt's end that happens.
+  void learn_lead(std::size_t common, std::size_t given);
+
   Model model;
   std::shared_ptr<runtime::Engine> engine;
   int context = 0;
   std::vector<Token> tokens;
   std::vector<float> logits;  ///< after the last token, or empty
+
+  // Where the next turn of a conversation is likely to differ from this one.
+  static constexpr int kMaxLead = 64;
+  int prompt_end = 0;                ///< tokens of the last prompt that was generated from
+  std::vector<float> prompt_logits;  ///< after it
+  int lead = 4;  ///< how long before a prompt's end the next turn may differ: the tokens that open a thought; learned
   std::optional<runtime::Sequence> sequence;
 };
 
