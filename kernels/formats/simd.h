@@ -9,7 +9,20 @@ namespace strata::kernels {
 template <class V, class F>
 struct Simd;
 
-/// Integer dot products over blocks of 32 weights with one scale.
+/// What the codes u of 32 weights are.
+enum class Code : unsigned char {
+  plain,    ///< w = d * u with u any signed byte
+  centred,  ///< w = d * (u - zero_point) with u in [0, 32)
+  affine,   ///< w = d * u + m with u in [0, 32)
+};
+
+/// What Tile32 takes for granted of an unpacker that does not say otherwise.
+struct Blocks32 {
+  static constexpr int parts = 1;              ///< 32-element parts of a block
+  static constexpr bool scales_of_16 = false;  ///< whether a part has two scales
+};
+
+/// Integer dot products over blocks of a few times 32 weights with floating-point scales.
 template <class V, class Block, class Unpack>
 struct Tile32;
 

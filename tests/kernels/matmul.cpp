@@ -16,6 +16,17 @@ namespace {
 
 constexpr float kSentinel = -12345.0f;
 
+/// Whether a format's weights are sums of two terms, d * u + m or d * scale * u - dmin * min.
+template <class... F>
+bool affine(formats::TypeList<F...>, TensorType type) {
+  bool out = false;
+  const auto visit = [&](TensorType each, const auto& block) {
+    out = out || (each == type && (requires { block.m; } || requires { block.dmin; }));
+  };
+  (visit(F::type, typename F::Block()), ...);
+  return out;
+}
+
 /// One activation row and its decoded numbers.
 struct Input {
   Guarded<std::uint8_t> row;
@@ -76,10 +87,11 @@ struct Product {
   }
 
   /// Against double arithmetic. A row's sum has at most k / 8 additions in one lane (four lanes, two running sums) and
-  /// a few roundings more; each is at most half an ulp of the sum of magnitudes. For affine formats these are those of
-  /// d * scale * u and dmin * min, each at most three times the block's largest weight.
+  /// a few roundings more; each is at most half an ulp of the sum of magnitudes. For affine formats these are those
+  /// of the two terms of a weight, each at most three times the block's largest weight.
   void check(const std::vector<float>& y) const {
     const int block = static_cast<int>(type_info(format.type)->block);
+    const bool two_terms = block == 256 || affine(formats::AllFormats(), format.type);
     std::vector<float> w(k);
     for (int r = 0; r < rows; ++r) {
       formats::find(format.type)->decode(weights.data() + r * stride, w.data(), k);
@@ -87,8 +99,8 @@ struct Product {
         double exact = 0, magnitude = 0;
         for (int i = 0; i < k; ++i) {
           double largest = std::fabs(w[i]);
-          if (block == 256)
-            for (int j = i / 256 * 256; j < i / 256 * 256 + 256; ++j) largest = std::max(largest, 3 * std::fabs(double(w[j])));
+          if (two_terms)
+            for (int j = i / block * block; j < i / block * block + block; ++j) largest = std::max(largest, 3 * std::fabs(double(w[j])));
           exact += double(w[i]) * inputs[t]->values[i];
           magnitude += largest * std::fabs(inputs[t]->values[i]);
         }

@@ -7,12 +7,18 @@
 namespace strata::kernels {
 
 template <class V>
-struct Simd<V, formats::Q4_0> {
+struct Simd<V, formats::Q4_0> : Blocks32 {
   using Block = formats::Q4_0::Block;
 
-  template <int N>
+  static constexpr Code code = Code::centred;
+  static constexpr int zero_point = 8;
+  template <int N, int>
   static auto codes(const Block* b) {
-    return V::template nibbles_minus_8<N>(b->q, sizeof(Block));
+    return V::template nibbles_of_32<N>(b->q, sizeof(Block));
+  }
+  template <int N, int>
+  static auto scale(const Block* b) {
+    return V::template halves<N>(&b->d, sizeof(Block));
   }
 
   using Tile = Tile32<V, Block, Simd>;

@@ -16,7 +16,7 @@ struct Simd<V, formats::Q5_K> {
   static auto mins(const Block& b) { return V::mins_of_32(formats::unpack_scales(b.scales).min); }
   template <int j>
   static auto codes(const Block& b) {
-    return V::either(V::nibbles(b.q + 32 * j), V::template fields_at_4<2 * j, 2 * j + 1, 1>(b.high));
+    return V::either(V::nibbles(b.q + 32 * j), V::template fields<4, 2 * j, 2 * j + 1, 1>(b.high));
   }
 
   using Tile = Tile256<V, Block, Simd>;

@@ -17,7 +17,7 @@ struct Simd<V, formats::Q6_K> {
   static auto codes(const Block& b) {  // half j / 2; its quarters 0 and 1 (j even) or 2 and 3 (j odd)
     constexpr int half = j / 2, quarter = j % 2 * 2;
     const auto low = V::template nibble<j % 2>(b.low + 64 * half);
-    return V::either(low, V::template fields_at_4<2 * quarter, 2 * quarter + 2, 3>(b.high + 32 * half));
+    return V::either(low, V::template fields<4, 2 * quarter, 2 * quarter + 2, 3>(b.high + 32 * half));
   }
 
   using Tile = Tile256<V, Block, Simd>;

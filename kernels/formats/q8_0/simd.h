@@ -7,12 +7,17 @@
 namespace strata::kernels {
 
 template <class V>
-struct Simd<V, formats::Q8_0> {
+struct Simd<V, formats::Q8_0> : Blocks32 {
   using Block = formats::Q8_0::Block;
 
-  template <int N>
+  static constexpr Code code = Code::plain;
+  template <int N, int>
   static auto codes(const Block* b) {
     return V::template bytes<N>(b->q, sizeof(Block));
+  }
+  template <int N, int>
+  static auto scale(const Block* b) {
+    return V::template halves<N>(&b->d, sizeof(Block));
   }
 
   using Tile = Tile32<V, Block, Simd>;

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 namespace {
@@ -65,13 +66,17 @@ struct Avx2 {
   static Ints no_ints() { return _mm256_setzero_si256(); }
   static F add_product(F sum, F factor, Ints a) { return _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }
   static F subtract_product(F sum, F factor, Ints a) { return _mm256_fnmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }
+  static F to_float(Ints a) { return _mm256_cvtepi32_ps(a); }
   static F half(formats::Half h) { return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(h.bits))); }
 
   // Blocks of 32.
   static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 1;
   using Bytes = __m256i;
   struct Weights {
-    __m256i magnitude, sign;
+    __m256i magnitude, sign;  // the sign of plain codes
+  };
+  struct Inputs {
+    __m256i q, sums;  // of pairs, in 16 bits: for centred codes times the zero point, for affine codes
   };
   static __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -81,11 +86,20 @@ struct Avx2 {
   }
   static __m256i low4(__m256i v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
   template <int N>
-  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t) {
+  static Bytes nibbles_of_32(const std::uint8_t* p, std::size_t) {
     const __m128i v = load128(p);
-    const __m256i codes = low4(_mm256_inserti128_si256(_mm256_castsi128_si256(v), _mm_srli_epi16(v, 4), 1));
-    return _mm256_sub_epi8(codes, _mm256_set1_epi8(8));
+    return low4(_mm256_inserti128_si256(_mm256_castsi128_si256(v), _mm_srli_epi16(v, 4), 1));
   }
+  template <int N, int Set, int Clear>
+  static Bytes choose(const std::uint8_t* p, std::size_t) {
+    std::int32_t bits;
+    std::memcpy(&bits, p, sizeof bits);
+    const __m256i order = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u));
+    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(bits), order), bit), bit);
+    return _mm256_xor_si256(_mm256_and_si256(set, _mm256_set1_epi8(Set ^ Clear)), _mm256_set1_epi8(Clear));
+  }
+  static Bytes either(Bytes a, Bytes b) { return _mm256_or_si256(a, b); }
   template <int N>
   static F halves(const formats::Half* p, std::size_t) {
     return half(*p);
@@ -96,15 +110,25 @@ struct Avx2 {
   }
   // The product instruction takes unsigned by signed bytes and saturates its pairs to 16 bits: magnitudes up to 128
   // by activations up to 127 give at most 32512.
-  static Weights prepare(Bytes b) { return {_mm256_abs_epi8(b), b}; }
-  template <int N>
-  static __m256i inputs(const std::int8_t* q) {
-    return load256(q);
+  template <Code C, int Zero>
+  static Weights prepare(Bytes b) {
+    if constexpr (C == Code::plain) return {_mm256_abs_epi8(b), b};
+    return {b, b};
   }
-  static Ints dot(Weights w, __m256i q) {
-    const __m256i pairs = _mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(q, w.sign));
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  template <int N, Code C, int Zero>
+  static Inputs inputs(const std::int8_t* p) {
+    const __m256i q = load256(p);
+    if constexpr (C == Code::plain) return {q, q};
+    return {q, _mm256_maddubs_epi16(_mm256_set1_epi8(C == Code::affine ? 1 : Zero), q)};
   }
+  static Ints add_pairs(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
+  template <Code C>
+  static Ints dot(Weights w, Inputs x) {
+    if constexpr (C == Code::plain) return add_pairs(_mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(x.q, w.sign)));
+    const __m256i pairs = _mm256_maddubs_epi16(w.magnitude, x.q);
+    return add_pairs(C == Code::centred ? _mm256_sub_epi16(pairs, x.sums) : pairs);
+  }
+  static Ints input_sums(Inputs x) { return add_pairs(x.sums); }
 
   // Blocks of 256: codes in chunks of 64. Products of code and activation are summed in pairs to 16 bits (at most
   // 2 * 63 * 127), then multiplied by their group's 16-bit scale. The halves of `Scales` are those of the even and of
@@ -125,15 +149,15 @@ struct Avx2 {
     if constexpr (Upper) return {low4(_mm256_srli_epi16(a, 4)), low4(_mm256_srli_epi16(b, 4))};
     return {low4(a), low4(b)};
   }
-  template <int At, int Mask>
-  static __m256i field_at_4(__m256i v) {
-    const __m256i moved = At <= 4 ? _mm256_slli_epi16(v, (4 - At) & 15) : _mm256_srli_epi16(v, (At - 4) & 15);
-    return _mm256_and_si256(moved, _mm256_set1_epi8(Mask << 4));
+  template <int To, int At, int Mask>
+  static __m256i field(__m256i v) {
+    const __m256i moved = At <= To ? _mm256_slli_epi16(v, (To - At) & 15) : _mm256_srli_epi16(v, (At - To) & 15);
+    return _mm256_and_si256(moved, _mm256_set1_epi8(static_cast<char>(Mask << To)));
   }
-  template <int A, int B, int Mask>
-  static Codes fields_at_4(const std::uint8_t* p) {
+  template <int To, int A, int B, int Mask>
+  static Codes fields(const std::uint8_t* p) {
     const __m256i v = load256(p);
-    return {field_at_4<A, Mask>(v), field_at_4<B, Mask>(v)};
+    return {field<To, A, Mask>(v), field<To, B, Mask>(v)};
   }
   static Codes either(Codes a, Codes b) {
     return {_mm256_or_si256(a.lower, b.lower), _mm256_or_si256(a.upper, b.upper)};

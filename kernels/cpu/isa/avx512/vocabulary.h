@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 namespace {
@@ -53,14 +54,15 @@ struct Avx512 {
   static Ints no_ints() { return _mm512_setzero_si512(); }
   static F add_product(F sum, F factor, Ints a) { return _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
   static F subtract_product(F sum, F factor, Ints a) { return _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
+  static F to_float(Ints a) { return _mm512_cvtepi32_ps(a); }
   static F half(formats::Half h) { return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(h.bits))); }
 
-  // Blocks of 32: two at a time, one to each 256-bit half; a missing second block is zero.
+  // Blocks of 32: two at a time, one to each 256-bit half; the inputs of a missing second block are zero.
   static constexpr int blocks = 2, tokens_32 = 4, rows_32 = 4;
   using Bytes = __m512i;
   using Weights = __m512i;
   struct Inputs {
-    __m512i q, bias;
+    __m512i q, bias;  // what the products start from; for affine codes the sums of q
   };
   static const std::uint8_t* at(const void* p, std::size_t bytes) { return static_cast<const std::uint8_t*>(p) + bytes; }
   static __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
@@ -71,14 +73,21 @@ struct Avx512 {
     return _mm512_inserti64x4(_mm512_castsi256_si512(load256(p)), load256(at(p, stride)), 1);
   }
   template <int N>
-  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t stride) {
+  static Bytes nibbles_of_32(const std::uint8_t* p, std::size_t stride) {
     __m512i both = _mm512_broadcast_i32x4(load128(p));  // quarters: low, high of block 0; low, high of block 1
     if constexpr (N == 2) both = _mm512_mask_broadcast_i32x4(both, 0xff00, load128(at(p, stride)));
     const __m512i shift = _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0);
-    const __m512i codes = _mm512_and_si512(_mm512_srlv_epi64(both, shift), _mm512_set1_epi8(15));
-    const __m512i q = _mm512_sub_epi8(codes, _mm512_set1_epi8(8));
-    if constexpr (N == 1) return _mm512_zextsi256_si512(_mm512_castsi512_si256(q));
-    return q;
+    return _mm512_and_si512(_mm512_srlv_epi64(both, shift), _mm512_set1_epi8(15));
+  }
+  static std::uint32_t word(const void* p) {
+    std::uint32_t out;
+    std::memcpy(&out, p, sizeof out);
+    return out;
+  }
+  template <int N, int Set, int Clear>
+  static Bytes choose(const std::uint8_t* p, std::size_t stride) {
+    const std::uint64_t bits = N == 2 ? std::uint64_t{word(at(p, stride))} << 32 | word(p) : word(p);
+    return _mm512_mask_blend_epi8(bits, _mm512_set1_epi8(Clear), _mm512_set1_epi8(Set));
   }
   template <int N>
   static F halves(const formats::Half* p, std::size_t stride) {
@@ -93,15 +102,25 @@ struct Avx512 {
     if constexpr (N == 1) return set(*p);
     return _mm512_mask_blend_ps(0xff00, set(p[0]), set(p[1]));
   }
-  // The dot product instruction takes unsigned by signed bytes: the weights get 128 added, the bias takes it back.
-  static Weights prepare(Bytes b) { return _mm512_xor_si512(b, _mm512_set1_epi8(-128)); }
-  template <int N>
+  // The dot product instruction takes unsigned by signed bytes: plain codes get 128 added, the bias takes it back.
+  template <Code C, int Zero>
+  static Weights prepare(Bytes b) {
+    if constexpr (C == Code::plain) return _mm512_xor_si512(b, _mm512_set1_epi8(-128));
+    return b;
+  }
+  template <int N, Code C, int Zero>
   static Inputs inputs(const std::int8_t* p) {
     const __m512i q = N == 1 ? _mm512_zextsi256_si512(load256(p)) : _mm512_loadu_si512(p);
-    const __m512i sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(-128), q);
+    constexpr char times = C == Code::plain ? -128 : C == Code::centred ? Zero : 1;
+    const __m512i sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(times), q);
+    if constexpr (C == Code::affine) return {q, sums};
     return {q, _mm512_sub_epi32(_mm512_setzero_si512(), sums)};
   }
-  static Ints dot(Weights w, const Inputs& x) { return _mm512_dpbusd_epi32(x.bias, w, x.q); }
+  template <Code C>
+  static Ints dot(Weights w, const Inputs& x) {
+    return _mm512_dpbusd_epi32(C == Code::affine ? no_ints() : x.bias, w, x.q);
+  }
+  static Ints input_sums(const Inputs& x) { return x.bias; }
 
   // Blocks of 256: codes in chunks of 64, chunk j's groups 4j to 4j + 3 in its quarters. Sums of four products of code
   // and activation (at most 4 * 63 * 127) fit 16 bits: those of two chunks are packed, group by group, and multiplied
@@ -122,10 +141,10 @@ struct Avx512 {
     const __m512i v = _mm512_loadu_si512(p);
     return _mm512_and_si512(Upper ? _mm512_srli_epi16(v, 4) : v, _mm512_set1_epi8(15));
   }
-  template <int A, int B, int Mask>
-  static Codes fields_at_4(const std::uint8_t* p) {
-    const __m512i turned = _mm512_rorv_epi64(twice(p), lower_upper((A + 60) % 64, (B + 60) % 64));
-    return _mm512_and_si512(turned, _mm512_set1_epi8(Mask << 4));
+  template <int To, int A, int B, int Mask>
+  static Codes fields(const std::uint8_t* p) {
+    const __m512i turned = _mm512_rorv_epi64(twice(p), lower_upper((A + 64 - To) % 64, (B + 64 - To) % 64));
+    return _mm512_and_si512(turned, _mm512_set1_epi8(static_cast<char>(Mask << To)));
   }
   static Codes either(Codes a, Codes b) { return _mm512_or_si512(a, b); }
   static __m128i words(const std::uint32_t w[2]) { return _mm_set_epi64x(0, static_cast<long long>(std::uint64_t{w[1]} << 32 | w[0])); }

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 namespace {
@@ -62,6 +63,7 @@ struct Neon {
   static Ints no_ints() { return vdupq_n_s32(0); }
   static F add_product(F sum, F factor, Ints a) { return vfmaq_f32(sum, factor, vcvtq_f32_s32(a)); }
   static F subtract_product(F sum, F factor, Ints a) { return vfmsq_f32(sum, factor, vcvtq_f32_s32(a)); }
+  static F to_float(Ints a) { return vcvtq_f32_s32(a); }
   static F half(formats::Half h) { return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h.bits))); }
 
   // Blocks of 32.
@@ -70,17 +72,27 @@ struct Neon {
     int8x16_t lower, upper;
   };
   using Weights = Bytes;
+  static Bytes as_signed(uint8x16_t lower, uint8x16_t upper) { return {vreinterpretq_s8_u8(lower), vreinterpretq_s8_u8(upper)}; }
   template <int N>
   static Bytes bytes(const std::int8_t* p, std::size_t) {
     return {vld1q_s8(p), vld1q_s8(p + 16)};
   }
   static uint8x16_t low4(uint8x16_t v) { return vandq_u8(v, vdupq_n_u8(15)); }
   template <int N>
-  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t) {
+  static Bytes nibbles_of_32(const std::uint8_t* p, std::size_t) {
     const uint8x16_t v = vld1q_u8(p);
-    const int8x16_t eight = vdupq_n_s8(8);
-    return {vsubq_s8(vreinterpretq_s8_u8(low4(v)), eight), vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(v, 4)), eight)};
+    return as_signed(low4(v), vshrq_n_u8(v, 4));
   }
+  template <int N, int Set, int Clear>
+  static Bytes choose(const std::uint8_t* p, std::size_t) {
+    std::uint32_t bits;
+    std::memcpy(&bits, p, sizeof bits);
+    const uint8x16_t v = vreinterpretq_u8_u32(vdupq_n_u32(bits)), bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
+    const uint8x16_t first = vcombine_u8(vdup_n_u8(0), vdup_n_u8(1)), second = vcombine_u8(vdup_n_u8(2), vdup_n_u8(3));
+    const int8x16_t set = vdupq_n_s8(Set), clear = vdupq_n_s8(Clear);
+    return {vbslq_s8(vtstq_u8(vqtbl1q_u8(v, first), bit), set, clear), vbslq_s8(vtstq_u8(vqtbl1q_u8(v, second), bit), set, clear)};
+  }
+  static Bytes either(Bytes a, Bytes b) { return {vorrq_s8(a.lower, b.lower), vorrq_s8(a.upper, b.upper)}; }
   template <int N>
   static F halves(const formats::Half* p, std::size_t) {
     return half(*p);
@@ -89,12 +101,20 @@ struct Neon {
   static F block_scales(const float* p) {
     return set(*p);
   }
-  static Weights prepare(Bytes b) { return b; }
-  template <int N>
+  template <Code C, int Zero>
+  static Weights prepare(Bytes b) {
+    if constexpr (Zero == 0) return b;
+    return {vsubq_s8(b.lower, vdupq_n_s8(Zero)), vsubq_s8(b.upper, vdupq_n_s8(Zero))};
+  }
+  template <int N, Code C, int Zero>
   static Bytes inputs(const std::int8_t* p) {
     return {vld1q_s8(p), vld1q_s8(p + 16)};
   }
-  static Ints dot(Weights w, Bytes q) { return vdotq_s32(vdotq_s32(no_ints(), w.lower, q.lower), w.upper, q.upper); }
+  template <Code C>
+  static Ints dot(Weights w, Bytes q) {
+    return vdotq_s32(vdotq_s32(no_ints(), w.lower, q.lower), w.upper, q.upper);
+  }
+  static Ints input_sums(Bytes q) { return dot<Code::affine>({vdupq_n_s8(1), vdupq_n_s8(1)}, q); }
 
   // Blocks of 256: codes in chunks of 64, one register to a group of 16.
   static constexpr int tokens_256 = 4;
@@ -118,14 +138,14 @@ struct Neon {
     }
     return out;
   }
-  template <int At, int Mask>
-  static uint8x16_t field_at_4(uint8x16_t v) {
-    return vandq_u8(vshlq_u8(v, vdupq_n_s8(4 - At)), vdupq_n_u8(Mask << 4));
+  template <int To, int At, int Mask>
+  static uint8x16_t field(uint8x16_t v) {
+    return vandq_u8(vshlq_u8(v, vdupq_n_s8(To - At)), vdupq_n_u8(Mask << To));
   }
-  template <int A, int B, int Mask>
-  static Codes fields_at_4(const std::uint8_t* p) {
+  template <int To, int A, int B, int Mask>
+  static Codes fields(const std::uint8_t* p) {
     const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16);
-    return {{field_at_4<A, Mask>(a), field_at_4<A, Mask>(b), field_at_4<B, Mask>(a), field_at_4<B, Mask>(b)}};
+    return {{field<To, A, Mask>(a), field<To, A, Mask>(b), field<To, B, Mask>(a), field<To, B, Mask>(b)}};
   }
   static Codes either(Codes a, Codes b) {
     for (int i = 0; i < 4; ++i) a.v[i] = vorrq_u8(a.v[i], b.v[i]);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/simd.h"
 
 namespace strata::kernels {
 namespace {
@@ -68,6 +69,7 @@ struct Scalar {
   static F subtract_product(F sum, F factor, Ints a) {
     return each([&](int i) { return sum.v[i] - factor.v[i] * static_cast<float>(a.v[i]); });
   }
+  static F to_float(Ints a) { return floats(a); }
   static F half(formats::Half h) { return set(formats::to_float(h)); }
 
   // Blocks of 32.
@@ -76,20 +78,30 @@ struct Scalar {
     std::int8_t v[32];
   };
   using Weights = Bytes;
+  template <class Fn>
+  static Bytes each_byte(Fn fn) {
+    Bytes out;
+    for (int i = 0; i < 32; ++i) out.v[i] = static_cast<std::int8_t>(fn(i));
+    return out;
+  }
   template <int N>
   static Bytes bytes(const std::int8_t* p, std::size_t) {
     Bytes out;
     std::memcpy(out.v, p, 32);
     return out;
   }
+  /// Elements 0 to 15 in low nibbles, 16 to 31 in high ones.
   template <int N>
-  static Bytes nibbles_minus_8(const std::uint8_t* p, std::size_t) {
-    Bytes out;
-    for (int i = 0; i < 16; ++i) {
-      out.v[i] = static_cast<std::int8_t>((p[i] & 15) - 8);
-      out.v[16 + i] = static_cast<std::int8_t>((p[i] >> 4) - 8);
-    }
-    return out;
+  static Bytes nibbles_of_32(const std::uint8_t* p, std::size_t) {
+    return each_byte([&](int i) { return p[i % 16] >> 4 * (i / 16) & 15; });
+  }
+  /// Element i: Set where bit i is set, else Clear.
+  template <int N, int Set, int Clear>
+  static Bytes choose(const std::uint8_t* p, std::size_t) {
+    return each_byte([&](int i) { return p[i / 8] >> i % 8 & 1 ? Set : Clear; });
+  }
+  static Bytes either(const Bytes& a, const Bytes& b) {
+    return each_byte([&](int i) { return a.v[i] | b.v[i]; });
   }
   template <int N>
   static F halves(const formats::Half* p, std::size_t) {
@@ -99,15 +111,26 @@ struct Scalar {
   static F block_scales(const float* p) {
     return set(*p);
   }
-  static Weights prepare(Bytes b) { return b; }
-  template <int N>
+  /// Weights and inputs as the dot product wants them: it sums (u - Zero) * q, Zero being 0 unless codes are centred.
+  template <Code C, int Zero>
+  static Weights prepare(const Bytes& b) {
+    return each_byte([&](int i) { return b.v[i] - Zero; });
+  }
+  template <int N, Code C, int Zero>
   static const std::int8_t* inputs(const std::int8_t* q) {
     return q;
   }
+  template <Code C>
   static Ints dot(const Weights& w, const std::int8_t* q) {
     Ints out{};
     for (int lane = 0; lane < 4; ++lane)
       for (int i = 8 * lane; i < 8 * lane + 8; ++i) out.v[lane] += w.v[i] * q[i];
+    return out;
+  }
+  /// The sums of q over the elements of the lanes of `dot`.
+  static Ints input_sums(const std::int8_t* q) {
+    Ints out{};
+    for (int i = 0; i < 32; ++i) out.v[i / 8] += q[i];
     return out;
   }
 
@@ -134,12 +157,13 @@ struct Scalar {
     for (int i = 0; i < 64; ++i) out.v[i] = p[i] >> 4 * Upper & 15;
     return out;
   }
-  template <int A, int B, int Mask>
-  static Codes fields_at_4(const std::uint8_t* p) {
+  /// The fields at bits A and B of each of 32 bytes, moved to bit To.
+  template <int To, int A, int B, int Mask>
+  static Codes fields(const std::uint8_t* p) {
     Codes out;
     for (int i = 0; i < 32; ++i) {
-      out.v[i] = static_cast<std::uint8_t>((p[i] >> A & Mask) << 4);
-      out.v[32 + i] = static_cast<std::uint8_t>((p[i] >> B & Mask) << 4);
+      out.v[i] = static_cast<std::uint8_t>((p[i] >> A & Mask) << To);
+      out.v[32 + i] = static_cast<std::uint8_t>((p[i] >> B & Mask) << To);
     }
     return out;
   }
