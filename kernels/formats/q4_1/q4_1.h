@@ -1,0 +1,31 @@
+// Owns: the Q4_1 format: 32 codes of 4 bits under one scale and one offset, w = d * u + m. Knows nothing of kernels or
+// files.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/formats/format_of.h"
+#include "kernels/formats/half.h"
+#include "kernels/formats/types.h"
+
+namespace strata::formats {
+
+struct Q4_1 {
+  static constexpr TensorType type = TensorType::q4_1;
+  static constexpr const char* name = "q4_1";
+  static constexpr int block = 32;
+  struct Block {
+    Half d, m;
+    std::uint8_t q[16];  ///< element i in the low nibble of byte i, element 16 + i in its high nibble
+  };
+
+  static void decode(const void* row, float* out, std::int64_t k);
+  static void encode(const float* x, const float* importance, void* row, std::int64_t k);
+};
+static_assert(sizeof(Q4_1::Block) == 20);
+template <>
+struct FormatOf<Q4_1::type> {
+  using List = TypeList<Q4_1>;
+};
+
+}  // namespace strata::formats

@@ -1,0 +1,30 @@
+// Owns: Q4_1's unpacker for the vector kernels. Knows no instruction.
+#pragma once
+
+#include "kernels/formats/q4_1/q4_1.h"
+#include "kernels/formats/simd.h"
+
+namespace strata::kernels {
+
+template <class V>
+struct Simd<V, formats::Q4_1> : Blocks32 {
+  using Block = formats::Q4_1::Block;
+
+  static constexpr Code code = Code::affine;
+  template <int N, int>
+  static auto codes(const Block* b) {
+    return V::template nibbles_of_32<N>(b->q, sizeof(Block));
+  }
+  template <int N, int>
+  static auto scale(const Block* b) {
+    return V::template halves<N>(&b->d, sizeof(Block));
+  }
+  template <int N, int>
+  static auto offset(const Block* b) {
+    return V::template halves<N>(&b->m, sizeof(Block));
+  }
+
+  using Tile = Tile32<V, Block, Simd>;
+};
+
+}  // namespace strata::kernels
