@@ -139,6 +139,11 @@ void set_scales_to_one(std::vector<std::uint8_t>& bytes) {
     if constexpr (requires { block.dmin; }) one(block.dmin);
     if constexpr (requires { block.m; }) one(block.m);
     if constexpr (requires { block.e; }) block.e = 127;  // a power of two, as the exponent field of a float
+    if constexpr (std::is_same_v<F, formats::IQ1_M>)  // nibbles of a half, the lowest first, on top of the words
+      for (int word = 0; word < 4; ++word) {
+        std::uint8_t& top = block.scales[2 * word + 1];
+        top = static_cast<std::uint8_t>((top & 15) | (0x3c00 >> 4 * word & 15) << 4);
+      }
     std::memcpy(bytes.data() + at, &block, sizeof block);
   }
 }

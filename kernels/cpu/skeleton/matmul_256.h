@@ -1,10 +1,11 @@
-// Owns: the product of rows of K-quants. Knows neither layout nor instruction.
+// Owns: the product of rows of blocks of 256: K-quants and codebook formats. Knows neither layout nor instruction.
 //
 // Every K-quant is affine in unsigned codes u of up to 6 bits under the scales of 16-element groups g:
 //   w = d * scale[g] * u - dmin * min[g]           so, for one block and the activation x = d_x * q,
 //   <w, x> = d_x * d * sum_g scale[g] * <u_g, q_g>  -  d_x * dmin * sum_g min[g] * sum(q_g).
 // Both sums are exact integers in fixed lanes, followed by one float multiply-add to each lane's running sum.
-// Symmetric formats have min = zero_point * scale and d = dmin: there the second sum joins the first as an integer.
+// Where d = dmin, the second sum joins the first as an integer: symmetric formats, with min = zero_point * scale.
+// Codebook formats with signed codes of up to 62 have no second sum.
 #pragma once
 
 #include "kernels/cpu/activation.h"
@@ -13,8 +14,8 @@
 
 namespace strata::kernels {
 
-/// Unpack<V> gives, for a block: scales() and mins() as V::Scales and V::Mins, codes<j>() for j in [0, 4) as V::Codes
-/// (64 codes), and `symmetric`; a symmetric format's mins() are its scales and its zero point is 32.
+/// Unpack gives, for a block: d() as V::F, scales() as V::Scales, codes<j>() for j in [0, 4) as V::Codes (64 codes)
+/// and, unless these are V::Signed, mins() as V::Mins with either dmin() or their factor under d, `zero_point`.
 template <class V, class Block, class Unpack>
 struct Tile256 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_256;
@@ -46,16 +47,15 @@ struct Tile256 {
   [[gnu::always_inline]] static void block(const Block& w, int b, const ActivationQ8_256* x, typename V::F* sum) {
     typename V::Ints dot[T];
     const auto scales = Unpack::scales(w);
-    const auto mins = Unpack::mins(w);
-    const auto d = V::half(w.d);
+    const auto d = Unpack::d(w);
     unroll<T>([&](auto t) __attribute__((always_inline)) {
-      dot[t] = V::dot_sums(mins, x[t].sums + 16 * b);
-      if constexpr (Unpack::symmetric) {
-        dot[t] = V::template negated_times<32>(dot[t]);
-      } else {
-        const auto dmin = V::mul(V::half(w.dmin), V::set(x[t].d[b]));
-        sum[t] = V::subtract_product(sum[t], dmin, dot[t]);
-        dot[t] = V::no_ints();
+      dot[t] = V::no_ints();
+      if constexpr (requires { Unpack::mins(w); }) {
+        const auto subtrahend = V::dot_sums(Unpack::mins(w), x[t].sums + 16 * b);
+        if constexpr (requires { Unpack::zero_point; })
+          dot[t] = V::template negated_times<Unpack::zero_point>(subtrahend);
+        else
+          sum[t] = V::subtract_product(sum[t], V::mul(Unpack::dmin(w), V::set(x[t].d[b])), subtrahend);
       }
     });
     unroll<2>([&](auto half) __attribute__((always_inline)) {

@@ -159,6 +159,26 @@ struct Avx2 {
     const __m256i v = load256(p);
     return {field<To, A, Mask>(v), field<To, B, Mask>(v)};
   }
+  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
+                      std::uint64_t g, std::uint64_t h) {
+    const auto four = [](std::uint64_t w, std::uint64_t x, std::uint64_t y, std::uint64_t z) __attribute__((always_inline)) {
+      return _mm256_setr_epi64x(static_cast<long long>(w), static_cast<long long>(x), static_cast<long long>(y), static_cast<long long>(z));
+    };
+    return {four(a, b, c, d), four(e, f, g, h)};
+  }
+  /// Magnitudes, and bytes of their weights' signs.
+  struct Signed {
+    Codes magnitude, sign;
+  };
+  static Signed negated(Codes magnitudes, std::uint64_t signs) {
+    const __m256i each_bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u));
+    const auto expand = [&](std::uint32_t word) __attribute__((always_inline)) {  // 1 or -1
+      const __m256i order = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+      const __m256i bits = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(word)), order), each_bit);
+      return _mm256_or_si256(_mm256_cmpeq_epi8(bits, each_bit), _mm256_set1_epi8(1));
+    };
+    return {magnitudes, {expand(static_cast<std::uint32_t>(signs)), expand(static_cast<std::uint32_t>(signs >> 32))}};
+  }
   static Codes either(Codes a, Codes b) {
     return {_mm256_or_si256(a.lower, b.lower), _mm256_or_si256(a.upper, b.upper)};
   }
@@ -166,9 +186,22 @@ struct Avx2 {
   static Scales scales_of_32(const std::uint32_t w[2]) {
     return _mm256_broadcastsi128_si256(_mm_cvtepi8_epi16(words(w)));
   }
+  static __m128i words(std::uint64_t lower, std::uint64_t upper) {
+    return _mm_set_epi64x(static_cast<long long>(upper), static_cast<long long>(lower));
+  }
+  static Scales scales_of_32(std::uint64_t bytes) { return _mm256_broadcastsi128_si256(_mm_cvtepi8_epi16(words(bytes, 0))); }
+  static Scales scales_of_16(std::uint64_t lower, std::uint64_t upper) { return even_odd(words(lower, upper)); }
+  static Mins mins_of_32(std::uint64_t bytes) {
+    const __m128i v = words(bytes, 0);
+    return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(v, v));
+  }
+  static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return _mm256_cvtepi8_epi16(words(lower, upper)); }
   static Scales scales_of_16(const std::int8_t* p) {
+    return even_odd(load128(p));
+  }
+  static Scales even_odd(__m128i ordered) {
     const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-    return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(load128(p), order));
+    return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(ordered, order));
   }
   static Mins mins_of_32(const std::uint32_t w[2]) {
     const __m128i v = words(w);
@@ -183,21 +216,28 @@ struct Avx2 {
   static Codes scale(Scales s) {
     return {pair<2 * J>(s), pair<2 * J + 1>(s)};
   }
-  static Ints add_dot(Ints sum, Codes u, const std::int8_t* q, Codes scale) {
-    const __m256i lower = _mm256_madd_epi16(_mm256_maddubs_epi16(u.lower, load256(q)), scale.lower);
-    const __m256i upper = _mm256_madd_epi16(_mm256_maddubs_epi16(u.upper, load256(q + 32)), scale.upper);
+  static Codes pairs(Codes u, const std::int8_t* q) {
+    return {_mm256_maddubs_epi16(u.lower, load256(q)), _mm256_maddubs_epi16(u.upper, load256(q + 32))};
+  }
+  static Codes pairs(const Signed& w, const std::int8_t* q) {
+    const __m256i lower = _mm256_sign_epi8(load256(q), w.sign.lower), upper = _mm256_sign_epi8(load256(q + 32), w.sign.upper);
+    return {_mm256_maddubs_epi16(w.magnitude.lower, lower), _mm256_maddubs_epi16(w.magnitude.upper, upper)};
+  }
+  template <class C>
+  static Ints add_dot(Ints sum, const C& u, const std::int8_t* q, Codes scale) {
+    const Codes sums = pairs(u, q);
+    const __m256i lower = _mm256_madd_epi16(sums.lower, scale.lower), upper = _mm256_madd_epi16(sums.upper, scale.upper);
     return _mm256_add_epi32(sum, _mm256_add_epi32(lower, upper));
   }
-  template <int Half>
-  static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, Scales s) {
+  template <int Half, class C>
+  static Ints add_dots(Ints sum, const C& first, const C& second, const std::int8_t* q, Scales s) {
     sum = add_dot(sum, first, q, scale<2 * Half>(s));
     return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
   }
   static Ints dot_sums(Mins m, const std::int16_t* sums) { return _mm256_madd_epi16(m, load256(sums)); }
   template <int Factor>
   static Ints negated_times(Ints a) {
-    static_assert(Factor == 32);
-    return _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(a, 5));
+    return _mm256_mullo_epi32(a, _mm256_set1_epi32(-Factor));
   }
 };
 

@@ -146,6 +146,17 @@ struct Avx512 {
     const __m512i turned = _mm512_rorv_epi64(twice(p), lower_upper((A + 64 - To) % 64, (B + 64 - To) % 64));
     return _mm512_and_si512(turned, _mm512_set1_epi8(static_cast<char>(Mask << To)));
   }
+  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
+                      std::uint64_t g, std::uint64_t h) {
+    const auto s = [](std::uint64_t x) __attribute__((always_inline)) { return static_cast<long long>(x); };
+    return _mm512_setr_epi64(s(a), s(b), s(c), s(d), s(e), s(f), s(g), s(h));
+  }
+  /// Magnitudes, and a bit for each that is set for a negative weight.
+  struct Signed {
+    __m512i magnitude;
+    __mmask64 negative;
+  };
+  static Signed negated(Codes magnitudes, std::uint64_t signs) { return {magnitudes, signs}; }
   static Codes either(Codes a, Codes b) { return _mm512_or_si512(a, b); }
   static __m128i words(const std::uint32_t w[2]) { return _mm_set_epi64x(0, static_cast<long long>(std::uint64_t{w[1]} << 32 | w[0])); }
   static Scales quarters(__m128i ordered) {
@@ -154,17 +165,34 @@ struct Avx512 {
   static Scales scales_of_32(const std::uint32_t w[2]) {
     return quarters(_mm_shuffle_epi8(words(w), _mm_setr_epi8(0, 2, 4, 6, 0, 2, 4, 6, 1, 3, 5, 7, 1, 3, 5, 7)));
   }
-  static Scales scales_of_16(const std::int8_t* p) {
-    return quarters(_mm_shuffle_epi8(load128(p), _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
+  static Scales each_fourth(__m128i v) {
+    return quarters(_mm_shuffle_epi8(v, _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
   }
+  static Scales scales_of_16(const std::int8_t* p) { return each_fourth(load128(p)); }
+  static __m128i words(std::uint64_t lower, std::uint64_t upper) {
+    return _mm_set_epi64x(static_cast<long long>(upper), static_cast<long long>(lower));
+  }
+  static Scales scales_of_32(std::uint64_t bytes) {
+    return quarters(_mm_shuffle_epi8(words(bytes, 0), _mm_setr_epi8(0, 2, 4, 6, 0, 2, 4, 6, 1, 3, 5, 7, 1, 3, 5, 7)));
+  }
+  static Scales scales_of_16(std::uint64_t lower, std::uint64_t upper) { return each_fourth(words(lower, upper)); }
+  static Mins mins_of_32(std::uint64_t bytes) {
+    const __m128i v = words(bytes, 0);
+    return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(v, v));
+  }
+  static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return _mm256_cvtepi8_epi16(words(lower, upper)); }
   static Mins mins_of_32(const std::uint32_t w[2]) {
     const __m128i v = words(w);
     return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(v, v));
   }
   static Mins mins_of_16(const std::int8_t* p) { return _mm256_cvtepi8_epi16(load128(p)); }
   static Ints group_dots(Codes u, const std::int8_t* q) { return _mm512_dpbusd_epi32(no_ints(), u, _mm512_loadu_si512(q)); }
-  template <int Half>
-  static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, Scales s) {
+  static Ints group_dots(Signed w, const std::int8_t* q) {
+    const __m512i v = _mm512_loadu_si512(q);
+    return _mm512_dpbusd_epi32(no_ints(), w.magnitude, _mm512_mask_sub_epi8(v, w.negative, _mm512_setzero_si512(), v));
+  }
+  template <int Half, class C>
+  static Ints add_dots(Ints sum, C first, C second, const std::int8_t* q, Scales s) {
     const __m512i dots = _mm512_packs_epi32(group_dots(first, q), group_dots(second, q + 64));
     constexpr int low = (4 * Half + 1) << 8 | 4 * Half, high = low + 0x0202;  // the bytes of one group's scale
     const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi16(low, low, low, low, high, high, high, high));
@@ -175,8 +203,7 @@ struct Avx512 {
   }
   template <int Factor>
   static Ints negated_times(Ints a) {
-    static_assert(Factor == 32);
-    return _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(a, 5));
+    return _mm512_mullo_epi32(a, _mm512_set1_epi32(-Factor));
   }
 };
 

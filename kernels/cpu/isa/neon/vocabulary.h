@@ -147,6 +147,25 @@ struct Neon {
     const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16);
     return {{field<To, A, Mask>(a), field<To, A, Mask>(b), field<To, B, Mask>(a), field<To, B, Mask>(b)}};
   }
+  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
+                      std::uint64_t g, std::uint64_t h) {
+    const auto two = [](std::uint64_t x, std::uint64_t y) { return vcombine_u8(vcreate_u8(x), vcreate_u8(y)); };
+    return {{two(a, b), two(c, d), two(e, f), two(g, h)}};
+  }
+  struct Signed {
+    int8x16_t v[4];
+  };
+  static Signed negated(const Codes& magnitudes, std::uint64_t signs) {
+    const uint8x16_t each_bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
+    const uint8x16_t bytes = vcombine_u8(vcreate_u8(signs), vcreate_u8(0));
+    uint8x16_t order = vcombine_u8(vdup_n_u8(0), vdup_n_u8(1));
+    Signed out;
+    for (int i = 0; i < 4; ++i, order = vaddq_u8(order, vdupq_n_u8(2))) {
+      const int8x16_t negative = vreinterpretq_s8_u8(vtstq_u8(vqtbl1q_u8(bytes, order), each_bit));  // 0 or -1
+      out.v[i] = vsubq_s8(veorq_s8(vreinterpretq_s8_u8(magnitudes.v[i]), negative), negative);
+    }
+    return out;
+  }
   static Codes either(Codes a, Codes b) {
     for (int i = 0; i < 4; ++i) a.v[i] = vorrq_u8(a.v[i], b.v[i]);
     return a;
@@ -157,6 +176,18 @@ struct Neon {
     return widen(vcombine_s8(vzip1_s8(v, v), vzip2_s8(v, v)));
   }
   static Mins mins_of_32(const std::uint32_t w[2]) { return scales_of_32(w); }
+  static Scales scales_of_32(std::uint64_t bytes) {
+    const int8x8_t v = vcreate_s8(bytes);
+    return widen(vcombine_s8(vzip1_s8(v, v), vzip2_s8(v, v)));
+  }
+  static Mins mins_of_32(std::uint64_t bytes) {
+    const uint8x8_t v = vcreate_u8(bytes);
+    return {vreinterpretq_s16_u16(vmovl_u8(vzip1_u8(v, v))), vreinterpretq_s16_u16(vmovl_u8(vzip2_u8(v, v)))};
+  }
+  static Scales scales_of_16(std::uint64_t lower, std::uint64_t upper) {
+    return widen(vcombine_s8(vcreate_s8(lower), vcreate_s8(upper)));
+  }
+  static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return scales_of_16(lower, upper); }
   static Scales scales_of_16(const std::int8_t* p) { return widen(vld1q_s8(p)); }
   static Mins mins_of_16(const std::int8_t* p) { return scales_of_16(p); }
   template <int J>
@@ -167,14 +198,16 @@ struct Neon {
   static int32x4_t group_dot(uint8x16_t u, const std::int8_t* q) {
     return vdotq_s32(no_ints(), vreinterpretq_s8_u8(u), vld1q_s8(q));
   }
-  static Ints add_dot(Ints sum, const Codes& u, const std::int8_t* q, int32x4_t scale) {
+  static int32x4_t group_dot(int8x16_t w, const std::int8_t* q) { return vdotq_s32(no_ints(), w, vld1q_s8(q)); }
+  template <class C>
+  static Ints add_dot(Ints sum, const C& u, const std::int8_t* q, int32x4_t scale) {
     sum = vmlaq_laneq_s32(sum, group_dot(u.v[0], q), scale, 0);
     sum = vmlaq_laneq_s32(sum, group_dot(u.v[1], q + 16), scale, 1);
     sum = vmlaq_laneq_s32(sum, group_dot(u.v[2], q + 32), scale, 2);
     return vmlaq_laneq_s32(sum, group_dot(u.v[3], q + 48), scale, 3);
   }
-  template <int Half>
-  static Ints add_dots(Ints sum, const Codes& first, const Codes& second, const std::int8_t* q, Scales s) {
+  template <int Half, class C>
+  static Ints add_dots(Ints sum, const C& first, const C& second, const std::int8_t* q, Scales s) {
     sum = add_dot(sum, first, q, scale<2 * Half>(s));
     return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
   }

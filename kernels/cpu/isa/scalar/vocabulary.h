@@ -167,6 +167,21 @@ struct Scalar {
     }
     return out;
   }
+  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
+                      std::uint64_t g, std::uint64_t h) {
+    Codes out;
+    const std::uint64_t words[8] = {a, b, c, d, e, f, g, h};
+    std::memcpy(out.v, words, sizeof words);
+    return out;
+  }
+  struct Signed {
+    std::int8_t v[64];
+  };
+  static Signed negated(const Codes& magnitudes, std::uint64_t signs) {
+    Signed out;
+    for (int i = 0; i < 64; ++i) out.v[i] = static_cast<std::int8_t>(signs >> i & 1 ? -magnitudes.v[i] : magnitudes.v[i]);
+    return out;
+  }
   static Codes either(Codes a, const Codes& b) {
     for (int i = 0; i < 64; ++i) a.v[i] |= b.v[i];
     return a;
@@ -177,6 +192,18 @@ struct Scalar {
     return out;
   }
   static Mins mins_of_32(const std::uint32_t words[2]) { return scales_of_32(words); }
+  static Scales scales_of_32(std::uint64_t bytes) {
+    Scales out;
+    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int16_t>(bytes >> 8 * (g / 2) & 255u);
+    return out;
+  }
+  static Mins mins_of_32(std::uint64_t bytes) { return scales_of_32(bytes); }
+  static Scales scales_of_16(std::uint64_t lower, std::uint64_t upper) {
+    Scales out;
+    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int16_t>((g < 8 ? lower : upper) >> 8 * (g % 8) & 255u);
+    return out;
+  }
+  static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return scales_of_16(lower, upper); }
   static Scales scales_of_16(const std::int8_t p[16]) {
     Scales out;
     for (int g = 0; g < 16; ++g) out.v[g] = p[g];
@@ -190,7 +217,8 @@ struct Scalar {
   static FourScales scale(const Scales& s) {
     return {{s.v[4 * J], s.v[4 * J + 1], s.v[4 * J + 2], s.v[4 * J + 3]}};
   }
-  static Ints add_dot(Ints sum, const Codes& u, const std::int8_t* q, FourScales s) {
+  template <class C>
+  static Ints add_dot(Ints sum, const C& u, const std::int8_t* q, FourScales s) {
     for (int lane = 0; lane < 4; ++lane) {
       std::int32_t dot = 0;
       for (int i = 16 * lane; i < 16 * lane + 16; ++i) dot += u.v[i] * q[i];
@@ -198,8 +226,8 @@ struct Scalar {
     }
     return sum;
   }
-  template <int Half>
-  static Ints add_dots(Ints sum, const Codes& first, const Codes& second, const std::int8_t* q, const Scales& s) {
+  template <int Half, class C>
+  static Ints add_dots(Ints sum, const C& first, const C& second, const std::int8_t* q, const Scales& s) {
     sum = add_dot(sum, first, q, scale<2 * Half>(s));
     return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
   }

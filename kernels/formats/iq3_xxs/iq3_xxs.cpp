@@ -1,0 +1,43 @@
+// Owns: IQ3_XXS's grid and its decode (its specification). Knows no kernels.
+#include "kernels/formats/iq3_xxs/iq3_xxs.h"
+
+namespace strata::formats {
+
+namespace {
+/// Bit b is number b.
+constexpr std::uint64_t members[] = {
+    0x2800000402058a15, 0x010010020522050a, 0x200082008a050215, 0x0100000000200582, 0x2800801080000800,
+    0x0000040004000082, 0x0010000020000000, 0x0002000800005100, 0x00000180150a050a, 0x0000000000050205,
+    0x040000000102050a, 0x0040004002010005, 0x0000010000000022, 0x0200004000110000, 0x0000000000000020,
+    0x0000000100040000, 0x0000000402450a05, 0x018800000102052a, 0x0000200180058205, 0x1100000000001102,
+    0x0000080020000000, 0x1000000200800008, 0x0000000000000000, 0x000000200000400a, 0x04200100000a0502,
+    0x0000005002010005, 0x040004000020010a, 0x0000000008000200, 0x0400008001000000, 0x0000200000040041,
+    0x0008000040001000, 0x0001000008000000, 0x00008800a0008010, 0x1000000000000000, 0x0041000180010000,
+    0x0000002000000080, 0x0010020000000010, 0x0100000800200000, 0x0000000000000000, 0x0000000001000520,
+    0x0100000200000400, 0x0000200000400041, 0x0400000004001000, 0x0000080000000004, 0x0400000000880100,
+    0x0000000002000004, 0x0000010000000000, 0x0000000400100000, 0x0010005000100000, 0x0002000000020000,
+    0x0010000000008000, 0x0000000041000000, 0x0000001000000000, 0x0000040000000020, 0x0000000008000000,
+    0x0000000000020008, 0x00000400040001a8, 0x0000000100400000, 0x0000042000000400, 0x0001000008002001,
+    0x0000000200020000, 0x0000000000100005, 0x0000000001000000, 0x0000000000000000,
+};
+constexpr std::uint8_t digits[] = {4, 12, 20, 28, 36, 44, 52, 62};
+}  // namespace
+
+constinit const GridOf4<256> IQ3_XXS::grid = expand_grid<GridOf4<256>, 1, 256>(digits, members);
+
+void IQ3_XXS::decode(const void* row, float* out, std::int64_t k) {
+  const auto* blocks = static_cast<const Block*>(row);
+  for (std::int64_t b = 0; b < k / block; ++b, out += block) {
+    const Block& in = blocks[b];
+    const float d = to_float(in.d) * 0.25f;
+    for (int e = 0; e < block; ++e) {
+      const std::uint32_t word = load32(in.signs + e / 32 * 4);
+      const int scale = static_cast<int>(word >> 28) * 2 + 1;
+      const int magnitude = static_cast<int>(grid.vector[in.place[e / 4]] >> 8 * (e % 4) & 255);
+      const bool negative = with_parity(word >> 7 * (e / 8 % 4) & 127) >> e % 8 & 1;
+      out[e] = d * static_cast<float>(scale) * static_cast<float>(negative ? -magnitude : magnitude);
+    }
+  }
+}
+
+}  // namespace strata::formats
