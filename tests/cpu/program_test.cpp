@@ -59,12 +59,12 @@ TEST_CASE("options of the device are checked") {
 TEST_CASE("a weight type without a kernel is refused by name") {
   graph::Graph g;
   g.tensors.push_back({graph::Rows::tokens, graph::Element::f32, 1, 256, 0, -1});
-  g.linear({0}, g.weight({"blk.3.ffn_up.weight", TensorType::iq2_xs, {256, 8, 1, 1}}));
+  g.linear({0}, g.weight({"blk.3.ffn_up.weight", TensorType::q8_k, {256, 8, 1, 1}}));
   auto fine = open_cpu(1)->supports(g, g.nodes[0]);
   REQUIRE(!fine);
   CHECK(fine.error().code == ErrorCode::unsupported);
   CHECK(fine.error().message ==
-        "blk.3.ffn_up.weight: type IQ2_XS has no CPU kernel; requantise it or run with a device that has one");
+        "blk.3.ffn_up.weight: type Q8_K has no CPU kernel; requantise it or run with a device that has one");
 }
 
 TEST_CASE("weights are borrowed where they are mapped, else read") {
