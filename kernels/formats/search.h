@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/nonlinear.h"
 
 namespace strata::formats {
 
@@ -26,9 +27,6 @@ LineBlock search_line(const float x[32], const float* importance, int max_code, 
 
 /// x[i] ~ d * kNonlinear[codes[i]]
 Half search_nonlinear(const float x[32], const float* importance, std::uint8_t codes[32]);
-
-/// The levels of IQ4_NL and IQ4_XS: 16 steps that are finer near zero.
-inline constexpr std::int8_t kNonlinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 // --- one scale for 256 elements, and small integers for groups of them -------------------------------------------------
 

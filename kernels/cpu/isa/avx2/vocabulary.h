@@ -11,6 +11,7 @@
 
 #include "kernels/formats/half.h"
 #include "kernels/formats/simd.h"
+#include "kernels/formats/small_floats.h"
 
 namespace strata::kernels {
 namespace {
@@ -99,10 +100,36 @@ struct Avx2 {
     const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(bits), order), bit), bit);
     return _mm256_xor_si256(_mm256_and_si256(set, _mm256_set1_epi8(Set ^ Clear)), _mm256_set1_epi8(Clear));
   }
+  template <int N>
+  static Bytes nibbles_of_16(const std::uint8_t* p) {
+    const __m256i v = _mm256_permute4x64_epi64(_mm256_castsi128_si256(load128(p)), 0b01010000);
+    return low4(_mm256_srlv_epi64(v, _mm256_setr_epi64x(0, 4, 0, 4)));
+  }
+  template <int N>
+  static Bytes crumbs_of_4(const std::uint8_t* p) {
+    __m256i v = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    v = _mm256_or_si256(v, _mm256_slli_epi32(v, 12));  // bits 4 and on to bit 16
+    v = _mm256_or_si256(v, _mm256_slli_epi32(v, 6));   // in either half, bits 2 and on to bit 8
+    return _mm256_and_si256(v, _mm256_set1_epi8(3));
+  }
+  static Bytes lookup(Bytes nibbles, const std::int8_t* table) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load128(table)), nibbles);
+  }
   static Bytes either(Bytes a, Bytes b) { return _mm256_or_si256(a, b); }
   template <int N>
   static F halves(const formats::Half* p, std::size_t) {
     return half(*p);
+  }
+  template <int N>
+  static F halved_powers(const std::uint8_t* p, std::size_t) {
+    return set(formats::half_e8m0(*p));
+  }
+  template <int N>
+  static F halved_small(const std::uint8_t* p) {  // as formats::ue4m3_over_256 makes them
+    const __m128i bytes = _mm_cvtsi32_si128(p[0] | p[1] << 8);
+    const __m128i words = _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, -1, 0, -1, 0, -1, 0, -1, 1, -1, 1, -1, 1, -1, 1, -1));
+    const __m128i nan = _mm_set1_epi16(0x7f), some = _mm_andnot_si128(_mm_cmpeq_epi16(words, nan), nan);
+    return mul(_mm256_cvtph_ps(_mm_slli_epi16(_mm_and_si128(words, some), 7)), set(128.0f));
   }
   template <int N>
   static F block_scales(const float* p) {
@@ -127,6 +154,10 @@ struct Avx2 {
     if constexpr (C == Code::plain) return add_pairs(_mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(x.q, w.sign)));
     const __m256i pairs = _mm256_maddubs_epi16(w.magnitude, x.q);
     return add_pairs(C == Code::centred ? _mm256_sub_epi16(pairs, x.sums) : pairs);
+  }
+  template <Code C>
+  static Ints dot_by_16(Weights w, Inputs x) {
+    return dot<C>(w, x);
   }
   static Ints input_sums(Inputs x) { return add_pairs(x.sums); }
 

@@ -10,6 +10,7 @@
 
 #include "kernels/formats/half.h"
 #include "kernels/formats/simd.h"
+#include "kernels/formats/small_floats.h"
 
 namespace strata::kernels {
 namespace {
@@ -90,6 +91,21 @@ struct Avx512 {
     return _mm512_mask_blend_epi8(bits, _mm512_set1_epi8(Clear), _mm512_set1_epi8(Set));
   }
   template <int N>
+  static Bytes nibbles_of_16(const std::uint8_t* p) {
+    const __m512i v = _mm512_permutexvar_epi64(_mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0), _mm512_castsi256_si512(load256(p)));
+    return _mm512_and_si512(_mm512_srlv_epi64(v, _mm512_set_epi64(4, 0, 4, 0, 4, 0, 4, 0)), _mm512_set1_epi8(15));
+  }
+  template <int N>
+  static Bytes crumbs_of_4(const std::uint8_t* p) {
+    __m512i v = _mm512_cvtepu8_epi32(load128(p));
+    v = _mm512_or_si512(v, _mm512_slli_epi32(v, 12));  // bits 4 and on to bit 16
+    v = _mm512_or_si512(v, _mm512_slli_epi32(v, 6));   // in either half, bits 2 and on to bit 8
+    return _mm512_and_si512(v, _mm512_set1_epi8(3));
+  }
+  static Bytes lookup(Bytes nibbles, const std::int8_t* table) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load128(table)), nibbles);
+  }
+  template <int N>
   static F halves(const formats::Half* p, std::size_t stride) {
     if constexpr (N == 1) return half(*p);
     std::uint32_t a = p->bits, b = reinterpret_cast<const formats::Half*>(at(p, stride))->bits;
@@ -97,10 +113,23 @@ struct Avx512 {
     const __m256i order = _mm256_setr_epi64x(0x0100010001000100, 0x0100010001000100, 0x0302030203020302, 0x0302030203020302);
     return _mm512_cvtph_ps(_mm256_shuffle_epi8(pair, order));
   }
+  static F both(float first, float second) { return _mm512_mask_blend_ps(0xff00, set(first), set(second)); }
+  template <int N>
+  static F halved_powers(const std::uint8_t* p, std::size_t stride) {
+    if constexpr (N == 1) return set(formats::half_e8m0(*p));
+    return both(formats::half_e8m0(*p), formats::half_e8m0(*at(p, stride)));
+  }
+  template <int N>
+  static F halved_small(const std::uint8_t* p) {  // as formats::ue4m3_over_256 makes them
+    const __m128i order = _mm_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m256i words = _mm256_cvtepu8_epi16(_mm_shuffle_epi8(_mm_cvtsi32_si128(static_cast<int>(word(p))), order));
+    const __m256i nan = _mm256_set1_epi16(0x7f), some = _mm256_andnot_si256(_mm256_cmpeq_epi16(words, nan), nan);
+    return mul(_mm512_cvtph_ps(_mm256_slli_epi16(_mm256_and_si256(words, some), 7)), set(128.0f));
+  }
   template <int N>
   static F block_scales(const float* p) {
     if constexpr (N == 1) return set(*p);
-    return _mm512_mask_blend_ps(0xff00, set(p[0]), set(p[1]));
+    return both(p[0], p[1]);
   }
   // The dot product instruction takes unsigned by signed bytes: plain codes get 128 added, the bias takes it back.
   template <Code C, int Zero>
@@ -119,6 +148,10 @@ struct Avx512 {
   template <Code C>
   static Ints dot(Weights w, const Inputs& x) {
     return _mm512_dpbusd_epi32(C == Code::affine ? no_ints() : x.bias, w, x.q);
+  }
+  template <Code C>
+  static Ints dot_by_16(Weights w, const Inputs& x) {
+    return dot<C>(w, x);
   }
   static Ints input_sums(const Inputs& x) { return x.bias; }
 

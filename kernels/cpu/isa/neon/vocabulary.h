@@ -10,6 +10,7 @@
 
 #include "kernels/formats/half.h"
 #include "kernels/formats/simd.h"
+#include "kernels/formats/small_floats.h"
 
 namespace strata::kernels {
 namespace {
@@ -92,10 +93,41 @@ struct Neon {
     const int8x16_t set = vdupq_n_s8(Set), clear = vdupq_n_s8(Clear);
     return {vbslq_s8(vtstq_u8(vqtbl1q_u8(v, first), bit), set, clear), vbslq_s8(vtstq_u8(vqtbl1q_u8(v, second), bit), set, clear)};
   }
+  template <int N>
+  static Bytes nibbles_of_16(const std::uint8_t* p) {
+    const uint8x16_t v = vld1q_u8(p), low = low4(v), high = vshrq_n_u8(v, 4);
+    const uint64x2_t a = vreinterpretq_u64_u8(low), b = vreinterpretq_u64_u8(high);
+    return as_signed(vreinterpretq_u8_u64(vzip1q_u64(a, b)), vreinterpretq_u8_u64(vzip2q_u64(a, b)));
+  }
+  static uint8x16_t crumbs(uint16x4_t bytes) {
+    uint32x4_t v = vmovl_u16(bytes);
+    v = vorrq_u32(v, vshlq_n_u32(v, 12));  // bits 4 and on to bit 16
+    v = vorrq_u32(v, vshlq_n_u32(v, 6));   // in either half, bits 2 and on to bit 8
+    return vandq_u8(vreinterpretq_u8_u32(v), vdupq_n_u8(3));
+  }
+  template <int N>
+  static Bytes crumbs_of_4(const std::uint8_t* p) {
+    const uint16x8_t v = vmovl_u8(vld1_u8(p));
+    return as_signed(crumbs(vget_low_u16(v)), crumbs(vget_high_u16(v)));
+  }
+  static Bytes lookup(Bytes nibbles, const std::int8_t* table) {
+    const int8x16_t t = vld1q_s8(table);
+    return {vqtbl1q_s8(t, vreinterpretq_u8_s8(nibbles.lower)), vqtbl1q_s8(t, vreinterpretq_u8_s8(nibbles.upper))};
+  }
   static Bytes either(Bytes a, Bytes b) { return {vorrq_s8(a.lower, b.lower), vorrq_s8(a.upper, b.upper)}; }
   template <int N>
   static F halves(const formats::Half* p, std::size_t) {
     return half(*p);
+  }
+  template <int N>
+  static F halved_powers(const std::uint8_t* p, std::size_t) {
+    return set(formats::half_e8m0(*p));
+  }
+  template <int N>
+  static F halved_small(const std::uint8_t* p) {
+    const std::uint64_t first = formats::ue4m3_over_256(p[0]).bits, second = formats::ue4m3_over_256(p[1]).bits;
+    const uint16x4_t halves = vcreate_u16(first * 0x10001u | second * 0x1000100000000u);
+    return vmulq_n_f32(vcvt_f32_f16(vreinterpret_f16_u16(halves)), 128.0f);
   }
   template <int N>
   static F block_scales(const float* p) {
@@ -113,6 +145,10 @@ struct Neon {
   template <Code C>
   static Ints dot(Weights w, Bytes q) {
     return vdotq_s32(vdotq_s32(no_ints(), w.lower, q.lower), w.upper, q.upper);
+  }
+  template <Code C>
+  static Ints dot_by_16(Weights w, Bytes q) {
+    return vpaddq_s32(vdotq_s32(no_ints(), w.lower, q.lower), vdotq_s32(no_ints(), w.upper, q.upper));
   }
   static Ints input_sums(Bytes q) { return dot<Code::affine>({vdupq_n_s8(1), vdupq_n_s8(1)}, q); }
 

@@ -8,6 +8,7 @@
 
 #include "kernels/formats/half.h"
 #include "kernels/formats/simd.h"
+#include "kernels/formats/small_floats.h"
 
 namespace strata::kernels {
 namespace {
@@ -100,12 +101,35 @@ struct Scalar {
   static Bytes choose(const std::uint8_t* p, std::size_t) {
     return each_byte([&](int i) { return p[i / 8] >> i % 8 & 1 ? Set : Clear; });
   }
+  /// Of 16 elements, 0 to 7 in low nibbles, 8 to 15 in high ones.
+  template <int N>
+  static Bytes nibbles_of_16(const std::uint8_t* p) {
+    return each_byte([&](int i) { return p[8 * (i / 16) + i % 8] >> 4 * (i / 8 % 2) & 15; });
+  }
+  /// Element i in two bits of byte i / 4, from the lowest on.
+  template <int N>
+  static Bytes crumbs_of_4(const std::uint8_t* p) {
+    return each_byte([&](int i) { return p[i / 4] >> 2 * (i % 4) & 3; });
+  }
+  static Bytes lookup(const Bytes& nibbles, const std::int8_t table[16]) {
+    return each_byte([&](int i) { return table[nibbles.v[i]]; });
+  }
   static Bytes either(const Bytes& a, const Bytes& b) {
     return each_byte([&](int i) { return a.v[i] | b.v[i]; });
   }
   template <int N>
   static F halves(const formats::Half* p, std::size_t) {
     return half(*p);
+  }
+  /// Halves of E8M0 scales.
+  template <int N>
+  static F halved_powers(const std::uint8_t* p, std::size_t) {
+    return set(formats::half_e8m0(*p));
+  }
+  /// Halves of UE4M3 scales of 16 elements each.
+  template <int N>
+  static F halved_small(const std::uint8_t* p) {
+    return each([&](int i) { return formats::half_ue4m3(p[i / 2]); });
   }
   template <int N>
   static F block_scales(const float* p) {
@@ -126,6 +150,11 @@ struct Scalar {
     for (int lane = 0; lane < 4; ++lane)
       for (int i = 8 * lane; i < 8 * lane + 8; ++i) out.v[lane] += w.v[i] * q[i];
     return out;
+  }
+  /// The same with 16 elements to a half of the lanes.
+  template <Code C>
+  static Ints dot_by_16(const Weights& w, const std::int8_t* q) {
+    return dot<C>(w, q);
   }
   /// The sums of q over the elements of the lanes of `dot`.
   static Ints input_sums(const std::int8_t* q) {
