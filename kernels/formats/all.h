@@ -22,6 +22,7 @@
 #include "kernels/formats/q4_1/simd.h"
 #include "kernels/formats/q4_k/simd.h"
 #include "kernels/formats/q5_0/simd.h"
+#include "kernels/formats/q5_1/simd.h"
 #include "kernels/formats/q5_k/simd.h"
 #include "kernels/formats/q6_k/simd.h"
 #include "kernels/formats/q8_0/simd.h"

@@ -1,0 +1,30 @@
+// Owns: Q5_1's unpacker for the vector kernels. Knows no instruction.
+#pragma once
+
+#include "kernels/formats/q5_1/q5_1.h"
+#include "kernels/formats/simd.h"
+
+namespace strata::kernels {
+
+template <class V>
+struct Simd<V, formats::Q5_1> : Blocks32 {
+  using Block = formats::Q5_1::Block;
+
+  static constexpr Code code = Code::affine;
+  template <int N, int>
+  static auto codes(const Block* b) {
+    return V::either(V::template nibbles_of_32<N>(b->q, sizeof(Block)), V::template choose<N, 16, 0>(b->high, sizeof(Block)));
+  }
+  template <int N, int>
+  static auto scale(const Block* b) {
+    return V::template halves<N>(&b->d, sizeof(Block));
+  }
+  template <int N, int>
+  static auto offset(const Block* b) {
+    return V::template halves<N>(&b->m, sizeof(Block));
+  }
+
+  using Tile = Tile32<V, Block, Simd>;
+};
+
+}  // namespace strata::kernels
