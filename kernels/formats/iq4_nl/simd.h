@@ -1,0 +1,27 @@
+// Owns: IQ4_NL's unpacker for the vector kernels. Knows no instruction.
+#pragma once
+
+#include "kernels/formats/iq4_nl/iq4_nl.h"
+#include "kernels/formats/nonlinear.h"
+#include "kernels/formats/simd.h"
+
+namespace strata::kernels {
+
+template <class V>
+struct Simd<V, formats::IQ4_NL> : Blocks32 {
+  using Block = formats::IQ4_NL::Block;
+
+  static constexpr Code code = Code::plain;
+  template <int N, int>
+  static auto codes(const Block* b) {
+    return V::lookup(V::template nibbles_of_32<N>(b->q, sizeof(Block)), formats::kNonlinear);
+  }
+  template <int N, int>
+  static auto scale(const Block* b) {
+    return V::template halves<N>(&b->d, sizeof(Block));
+  }
+
+  using Tile = Tile32<V, Block, Simd>;
+};
+
+}  // namespace strata::kernels
