@@ -1,0 +1,28 @@
+// Owns: MXFP4's unpacker for the vector kernels. Knows no instruction.
+#pragma once
+
+#include "kernels/formats/mxfp4/mxfp4.h"
+#include "kernels/formats/simd.h"
+#include "kernels/formats/small_floats.h"
+
+namespace strata::kernels {
+
+template <class V>
+struct Simd<V, formats::MXFP4> : Blocks32 {
+  using Block = formats::MXFP4::Block;
+
+  static constexpr Code code = Code::centred;
+  static constexpr int zero_point = 12;
+  template <int N, int>
+  static auto codes(const Block* b) {
+    return V::lookup(V::template nibbles_of_32<N>(b->q, sizeof(Block)), formats::kTwiceE2M1Above12);
+  }
+  template <int N, int>
+  static auto scale(const Block* b) {
+    return V::template halved_powers<N>(&b->e, sizeof(Block));
+  }
+
+  using Tile = Tile32<V, Block, Simd>;
+};
+
+}  // namespace strata::kernels
