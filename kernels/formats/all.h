@@ -20,6 +20,7 @@
 #include "kernels/formats/iq3_xxs/simd.h"
 #include "kernels/formats/iq4_nl/simd.h"
 #include "kernels/formats/mxfp4/simd.h"
+#include "kernels/formats/nvfp4/simd.h"
 #include "kernels/formats/q4_0/simd.h"
 #include "kernels/formats/q4_1/simd.h"
 #include "kernels/formats/q4_k/simd.h"
