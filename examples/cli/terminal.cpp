@@ -62,6 +62,8 @@ int report(int code, std::string_view message) {
   return code;
 }
 
+void warn(std::string_view message) { report(exit_ok, "warning: " + std::string(message)); }
+
 int report(const strata::Error& error) { return report(exit_code(error.code), error.message); }
 
 int finish_output(int code) {

@@ -25,6 +25,8 @@ void set_program_name(std::string_view name);
 /// Prints `strata: MESSAGE` to stderr as one line and returns `code`.
 int report(int code, std::string_view message);
 int report(const strata::Error& error);
+/// Prints `strata: warning: MESSAGE` to stderr as one line.
+void warn(std::string_view message);
 /// `code`, or exit_file with a message where standard output could not be written.
 int finish_output(int code);
 

@@ -197,16 +197,45 @@ class Pump {
   std::uint64_t total_ = 0;
 };
 
-/// How many of `tensors` go into the next file: as many as fit in `max_bytes`, but at least one.
-std::size_t take_shard(std::span<const Planned> tensors, std::uint64_t max_bytes) {
+using Shard = std::span<const Planned>;
+
+std::uint64_t bytes_of(Shard shard) {
+  std::uint64_t bytes = 0;
+  for (const Planned& planned : shard) bytes += planned.bytes;
+  return bytes;
+}
+
+/// How many of `tensors` go into the next file: as many as the limits allow, but at least one.
+std::size_t take_shard(Shard tensors, const SplitLimits& limits) {
   std::uint64_t bytes = 0;
   std::size_t count = 0;
   for (const Planned& planned : tensors) {
-    if (count > 0 && planned.bytes > max_bytes - std::min(bytes, max_bytes)) break;
+    if (count > 0 && limits.max_tensors > 0 && count >= limits.max_tensors) break;
+    if (count > 0 && limits.max_bytes > 0 && planned.bytes > limits.max_bytes - std::min(bytes, limits.max_bytes)) break;
     bytes += planned.bytes;
     ++count;
   }
   return count;
+}
+
+Result<std::vector<Shard>> cut(const std::string& prefix, Shard tensors, const SplitLimits& limits) {
+  std::vector<Shard> shards;
+  do {
+    const std::size_t count = take_shard(tensors, limits);
+    shards.push_back(tensors.first(count));
+    tensors = tensors.subspan(count);
+  } while (!tensors.empty());
+  if (shards.size() > kMaxShards)
+    return fail(ErrorCode::invalid_argument, prefix, ": would take ", shards.size(), " files, allowed are ", kMaxShards,
+                "; let each hold more");
+  return shards;
+}
+
+std::vector<ShardPlan> describe(const std::string& prefix, std::span<const Shard> shards) {
+  std::vector<ShardPlan> out;
+  for (std::size_t i = 0; i < shards.size(); ++i)
+    out.push_back({prefix + shard_suffix(i, shards.size()), shards[i].size(), bytes_of(shards[i])});
+  return out;
 }
 
 }  // namespace
@@ -253,12 +282,9 @@ WriteValue copy(const Value& value) {
 }
 
 void Writer::set(std::string key, WriteValue value) {
-  for (auto& [old, held] : values_) {
-    if (old != key) continue;
-    held = std::move(value);
-    return;
-  }
-  values_.emplace_back(std::move(key), std::move(value));
+  const auto [found, fresh] = value_at_.try_emplace(key, values_.size());
+  if (fresh) values_.emplace_back(std::move(key), std::move(value));
+  else values_[found->second].second = std::move(value);
 }
 
 void Writer::add(WriteTensor tensor) { tensors_.push_back(std::move(tensor)); }
@@ -275,42 +301,43 @@ Result<void> Writer::write(const std::string& path, const Progress& progress) co
   return (*out)->commit();
 }
 
-Result<int> Writer::write_split(const std::string& prefix, std::uint64_t max_bytes, const Progress& progress) const {
+Result<std::vector<ShardPlan>> Writer::plan_split(const std::string& prefix, const SplitLimits& limits) const {
+  const auto planned = plan(prefix, tensors_, alignment_);
+  if (!planned) return planned.error();
+  const auto shards = cut(prefix, *planned, limits);
+  if (!shards) return shards.error();
+  return describe(prefix, *shards);
+}
+
+Result<std::vector<ShardPlan>> Writer::write_split(const std::string& prefix, const SplitLimits& limits,
+                                                   const Progress& progress) const {
   const auto planned = plan(prefix, tensors_, alignment_);
   if (!planned) return planned.error();
   auto values = own_values(prefix, values_, alignment_);
   if (!values) return values.error();
-
-  std::vector<std::span<const Planned>> shards;
-  std::span<const Planned> rest = *planned;
-  do {
-    const std::size_t count = take_shard(rest, max_bytes);
-    shards.push_back(rest.first(count));
-    rest = rest.subspan(count);
-  } while (!rest.empty());
-  if (shards.size() > kMaxShards)
-    return fail(ErrorCode::invalid_argument, prefix, ": would take ", shards.size(), " files, allowed are ", kMaxShards,
-                "; choose larger files than ", max_bytes, " bytes");
+  const auto shards = cut(prefix, *planned, limits);
+  if (!shards) return shards.error();
+  std::vector<ShardPlan> described = describe(prefix, *shards);
 
   // Names appear only when the last byte of the last file is written.
   std::vector<std::unique_ptr<platform::OutputFile>> files;
   Pump pump(*planned, progress);
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    const std::string path = prefix + shard_suffix(i, shards.size());
+  for (std::size_t i = 0; i < shards->size(); ++i) {
+    const std::string& path = described[i].path;
     auto out = platform::OutputFile::create(path);
     if (!out) return out.error();
     Values of_shard;
     if (i == 0) of_shard = std::move(*values);
     else if (alignment_ != 32) of_shard.emplace_back("general.alignment", alignment_);
     of_shard.emplace_back("split.no", static_cast<std::uint16_t>(i));
-    of_shard.emplace_back("split.count", static_cast<std::uint16_t>(shards.size()));
+    of_shard.emplace_back("split.count", static_cast<std::uint16_t>(shards->size()));
     of_shard.emplace_back("split.tensors.count", static_cast<std::int32_t>(planned->size()));
-    if (auto done = pump.file(**out, path, header(of_shard, shards[i], alignment_), shards[i]); !done) return done.error();
+    if (auto done = pump.file(**out, path, header(of_shard, (*shards)[i], alignment_), (*shards)[i]); !done) return done.error();
     files.push_back(std::move(*out));
   }
   for (auto& file : files)
     if (auto done = file->commit(); !done) return done.error();
-  return static_cast<int>(files.size());
+  return described;
 }
 
 }  // namespace strata::gguf

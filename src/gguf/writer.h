@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,19 @@ struct WriteTensor {
   TensorSource source;
 };
 
+/// What a file of a split may hold; 0: any number. A tensor of more bytes gets a file of its own.
+struct SplitLimits {
+  std::uint64_t max_bytes = 0;  ///< of tensor data
+  std::uint64_t max_tensors = 0;
+};
+
+/// A file of a split.
+struct ShardPlan {
+  std::string path;
+  std::size_t tensors = 0;
+  std::uint64_t bytes = 0;  ///< of tensor data
+};
+
 /// Collects metadata and tensors, then writes them in order. The file appears under its name only when complete.
 /// `general.alignment` and the `split.*` keys are the writer's: what `set` gives for them is replaced or left out, so that
 /// the metadata of any opened file can be passed on.
@@ -52,13 +66,16 @@ class Writer {
   /// `progress` gets bytes done and bytes in all; returning false cancels and leaves no file.
   using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
   Result<void> write(const std::string& path, const Progress& progress = {}) const;
-  /// Writes prefix-00001-of-0000N.gguf ..., at most `max_bytes` of tensor data each (a larger tensor gets a file of its
-  /// own), metadata in the first. Returns the number of files.
-  Result<int> write_split(const std::string& prefix, std::uint64_t max_bytes, const Progress& progress = {}) const;
+  /// Writes prefix-00001-of-0000N.gguf ..., metadata in the first.
+  Result<std::vector<ShardPlan>> write_split(const std::string& prefix, const SplitLimits& limits,
+                                             const Progress& progress = {}) const;
+  /// What `write_split` would write; no source is asked.
+  Result<std::vector<ShardPlan>> plan_split(const std::string& prefix, const SplitLimits& limits) const;
 
  private:
   std::uint32_t alignment_ = 32;
   std::vector<std::pair<std::string, WriteValue>> values_;
+  std::map<std::string, std::size_t> value_at_;  ///< by key
   std::vector<WriteTensor> tensors_;
 };
 
