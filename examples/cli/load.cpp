@@ -9,13 +9,18 @@ namespace cli {
 
 using namespace strata;
 
-Result<Model> load(const LoadArguments& arguments) {
+ModelOptions model_options(const LoadArguments& arguments) {
   ModelOptions options;
   options.device = arguments.device;
   options.isa = arguments.isa;
   options.threads = arguments.threads;
   options.kv_type = arguments.kv_type == "f32" ? KvType::f32 : KvType::f16;
   options.pages = arguments.pages == "huge" ? Pages::huge : arguments.pages == "mmap" ? Pages::mmap : Pages::automatic;
+  return options;
+}
+
+Result<Model> load(const LoadArguments& arguments) {
+  ModelOptions options = model_options(arguments);
   catch_interrupt();
   ProgressBar bar("loading");
   options.progress = [&](float share) {

@@ -17,6 +17,8 @@ struct LoadArguments {
   int context = 0;
 };
 
+/// What Model::load is to be called with.
+strata::ModelOptions model_options(const LoadArguments& arguments);
 strata::Result<strata::Model> load(const LoadArguments& arguments);
 
 /// Evaluates all but the last step of a prompt, so that Ctrl-C is heard and a bar is shown between steps. Returns false

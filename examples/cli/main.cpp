@@ -61,6 +61,7 @@ int run_program(int argc, char** argv) {
   cli::add_bench(program, code);
   cli::add_devices(program, code);
   cli::add_selftest(program, code);
+  cli::add_imatrix(program, code);
   cli::add_quantize(program, code);
   cli::add_split(program, code);
   cli::add_merge(program, code);

@@ -56,11 +56,12 @@ Result<std::vector<Placement>> open_placement(const std::string& spec, const bac
 }
 
 Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const gguf::File> file, std::vector<Placement> placement,
-                                             const ModelOptions& options) {
+                                             const ModelOptions& options, Watch watch) {
   if (options.max_step < 1 || options.max_step > 1 << 16)
     return fail(ErrorCode::invalid_argument, "max_step: ", options.max_step, " is not between 1 and 65536");
   std::shared_ptr<Engine> engine(new Engine);
   engine->file_ = std::move(file);
+  engine->watch_ = std::move(watch);
   auto blueprint = models::build(*engine->file_);
   if (!blueprint) return blueprint.error();
   engine->blueprint_ = std::move(*blueprint);
@@ -86,12 +87,24 @@ Result<void> Engine::place(std::vector<Placement> placement, const ModelOptions&
     places_.push_back({std::move(placement[p].device), {}});
   }
   stages_ = graph::plan_stages(graph, device_of_layer_);
+  export_watched();
   for (const graph::Stage& stage : stages_)
     for (int id : stage.nodes) {
       auto supported = places_[static_cast<std::size_t>(stage.device)].device->supports(graph, graph.nodes[static_cast<std::size_t>(id)]);
       if (!supported) return Error{supported.error().code, str(file_->path(), ": ", supported.error().message)};
     }
   return {};
+}
+
+void Engine::export_watched() {
+  const graph::Graph& graph = blueprint_->graph;
+  for (graph::Stage& stage : stages_)
+    for (int id : stage.nodes)
+      for (int out : graph.nodes[static_cast<std::size_t>(id)].out) {
+        const bool watched = std::find(watch_.tensors.begin(), watch_.tensors.end(), out) != watch_.tensors.end();
+        const bool exported = std::find(stage.exports.begin(), stage.exports.end(), out) != stage.exports.end();
+        if (watched && !exported) stage.exports.push_back(out);
+      }
 }
 
 /// Copies every borrowed weight once into one block of huge pages; leaves pages_ at mmap where there is no room.
@@ -208,13 +221,14 @@ std::uint64_t Engine::activation_bytes() const {
   return sum;
 }
 
+std::size_t Engine::source_of(int tensor, std::size_t before) const {
+  for (std::size_t s = before; s-- > 0;)
+    if (std::find(stages_[s].exports.begin(), stages_[s].exports.end(), tensor) != stages_[s].exports.end()) return s;
+  return before;
+}
+
 Result<void> Engine::run(const backend::Step& step, std::span<float> logits) {
   const graph::Graph& graph = blueprint_->graph;
-  auto source_of = [&](int tensor, std::size_t before) {
-    for (std::size_t s = before; s-- > 0;)
-      if (std::find(stages_[s].exports.begin(), stages_[s].exports.end(), tensor) != stages_[s].exports.end()) return s;
-    return before;
-  };
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     for (int tensor : stages_[s].imports) {
       const graph::TensorInfo& info = graph.tensors[static_cast<std::size_t>(tensor)];
@@ -223,6 +237,10 @@ Result<void> Engine::run(const backend::Step& step, std::span<float> logits) {
       if (auto written = programs_[s]->write(tensor, crossing_); !written) return written;
     }
     if (auto ran = programs_[s]->run(step, pool_.store(static_cast<std::size_t>(stages_[s].device))); !ran) return ran;
+  }
+  if (watch_.after_step) {
+    const auto read = [&](int tensor, std::span<float> values) { return programs_[source_of(tensor, stages_.size())]->read(tensor, values); };
+    if (auto seen = watch_.after_step(step, read); !seen) return seen;
   }
   if (logits.empty()) return {};
   return programs_.back()->read(graph.tensors[static_cast<std::size_t>(graph.logits.id)].storage, logits);

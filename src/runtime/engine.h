@@ -2,6 +2,7 @@
 // step through them. Knows devices behind their interface; knows no text.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -26,10 +27,19 @@ struct Placement {
 /// Opens the devices of a specification: "cpu", or "a=N,b".
 Result<std::vector<Placement>> open_placement(const std::string& spec, const backend::DeviceOptions& options);
 
+/// Activations that somebody wants to see after every step. Their stages export them, so every device can show them, and
+/// an engine without a watch does nothing for it.
+struct Watch {
+  std::vector<int> tensors;  ///< of the graph; storages
+  /// `read` copies the rows of a watched tensor, [rows of the step][width]; int32 tensors as the bits of floats.
+  using Read = std::function<Result<void>(int tensor, std::span<float> values)>;
+  std::function<Result<void>(const backend::Step& step, const Read& read)> after_step;
+};
+
 class Engine {
  public:
   static Result<std::shared_ptr<Engine>> load(std::shared_ptr<const gguf::File> file, std::vector<Placement> placement,
-                                              const ModelOptions& options);
+                                              const ModelOptions& options, Watch watch = {});
 
   const models::Blueprint& blueprint() const { return *blueprint_; }
   const gguf::File& file() const { return *file_; }
@@ -54,6 +64,9 @@ class Engine {
 
   Engine() = default;
   Result<void> place(std::vector<Placement> placement, const ModelOptions& options);
+  void export_watched();
+  /// The last stage before `before` that exports a tensor; `before` where there is none.
+  std::size_t source_of(int tensor, std::size_t before) const;
   Result<void> load_weights(const ModelOptions& options);
   Result<void> gather_in_huge_pages(const ModelOptions& options, std::span<const std::vector<bool>> needed);
   Result<void> make_state(KvType type);
@@ -73,6 +86,7 @@ class Engine {
   Pages pages_ = Pages::mmap;
   int vocabulary_ = 0;
   std::uint64_t weight_bytes_ = 0;
+  Watch watch_;
   std::vector<float> crossing_;                     ///< staging of tensors between devices
   std::mutex mutex_;
 };

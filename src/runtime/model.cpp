@@ -8,7 +8,8 @@ namespace strata {
 
 namespace runtime {
 
-Result<Model> load_model(const std::string& path, std::vector<Placement> placement, const ModelOptions& options) {
+Result<Model> load_model(const std::string& path, std::vector<Placement> placement, const ModelOptions& options,
+                         Watch watch) {
   auto file = gguf::File::open(path);
   if (!file) return file.error();
   auto state = std::make_shared<Model::State>();
@@ -16,7 +17,7 @@ Result<Model> load_model(const std::string& path, std::vector<Placement> placeme
     if (!state->device.empty()) state->device += ",";
     state->device += place.device->info().id;
   }
-  auto engine = Engine::load(*file, std::move(placement), options);
+  auto engine = Engine::load(*file, std::move(placement), options, std::move(watch));
   if (!engine) return engine.error();
   state->engine = std::move(*engine);
   state->summary = summarise(state->engine->blueprint(), **file);

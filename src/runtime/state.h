@@ -19,7 +19,8 @@ namespace runtime {
 /// The tokenizer of an opened file.
 Result<Tokenizer> make_tokenizer(std::shared_ptr<const gguf::File> file);
 /// Opens and summarises; `load` of the public API with devices already opened.
-Result<Model> load_model(const std::string& path, std::vector<Placement> placement, const ModelOptions& options);
+Result<Model> load_model(const std::string& path, std::vector<Placement> placement, const ModelOptions& options,
+                         Watch watch = {});
 }  // namespace runtime
 
 struct Model::State {
