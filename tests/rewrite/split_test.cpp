@@ -29,6 +29,13 @@ std::string some_model(const TempFolder& folder, std::uint32_t alignment = 32) {
   return path;
 }
 
+SplitOptions limits(std::uint64_t bytes, std::uint64_t tensors = 0) {
+  SplitOptions options;
+  options.max_bytes = bytes;
+  options.max_tensors = tensors;
+  return options;
+}
+
 std::string read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -46,9 +53,8 @@ TEST_CASE("what was split and merged is the same file", "[rewrite][split]") {
   const std::uint32_t alignment = GENERATE(32u, 256u);
   TempFolder folder;
   const std::string path = some_model(folder, alignment);
-  const auto limits = GENERATE(SplitOptions{.max_bytes = 3072}, SplitOptions{.max_tensors = 2}, SplitOptions{.max_bytes = 1},
-                               SplitOptions{.max_bytes = 4096, .max_tensors = 1}, SplitOptions{.max_bytes = 1 << 30});
-  const auto files = split(path, folder / "part", limits);
+  const auto options = GENERATE(limits(3072), limits(0, 2), limits(1), limits(4096, 1), limits(1 << 30));
+  const auto files = split(path, folder / "part", options);
   REQUIRE(files.ok());
   CHECK(std::accumulate(files->begin(), files->end(), std::uint64_t{0}, [](auto sum, auto& f) { return sum + f.tensor_bytes; }) == 15 * 1024);
   CHECK(folder.names().size() == files->size() + 1);
@@ -68,12 +74,16 @@ TEST_CASE("limits of a split", "[rewrite][split]") {
     CHECK(folder.names().size() == 1);
     return tensors(*files);
   };
-  CHECK(plan({.max_bytes = 3072}) == std::vector<std::uint64_t>{2, 1, 1, 1});
-  CHECK(plan({.max_bytes = 3071}) == std::vector<std::uint64_t>{1, 1, 1, 1, 1});
-  CHECK(plan({.max_bytes = 6144}) == std::vector<std::uint64_t>{3, 1, 1});
-  CHECK(plan({.max_tensors = 2}) == std::vector<std::uint64_t>{2, 2, 1});
-  CHECK(plan({.max_bytes = 6144, .max_tensors = 2}) == std::vector<std::uint64_t>{2, 1, 1, 1});
-  const auto files = split(path, folder / "part", {.max_tensors = 4, .dry_run = true});
+  CHECK(plan(limits(3072)) == std::vector<std::uint64_t>{2, 1, 1, 1});
+  CHECK(plan(limits(3071)) == std::vector<std::uint64_t>{1, 1, 1, 1, 1});
+  CHECK(plan(limits(6144)) == std::vector<std::uint64_t>{3, 1, 1});
+  CHECK(plan(limits(0, 2)) == std::vector<std::uint64_t>{2, 2, 1});
+  CHECK(plan(limits(6144, 2)) == std::vector<std::uint64_t>{2, 1, 1, 1});
+  const auto files = [&] {
+    SplitOptions four = limits(0, 4);
+    four.dry_run = true;
+    return split(path, folder / "part", four);
+  }();
   CHECK(files->at(1).path == folder / "part-00002-of-00002.gguf");
   CHECK(files->at(1).tensor_bytes == 5 * 1024);
 }
@@ -87,13 +97,15 @@ TEST_CASE("split and merge refuse what cannot work, and leave nothing", "[rewrit
     return result.error().message;
   };
   CHECK(contains(error(split(path, folder / "part", {})), "no limit"));
-  CHECK(contains(error(split(path, "", {.max_tensors = 1})), "no prefix"));
-  CHECK(contains(error(split(folder / "none.gguf", folder / "part", {.max_tensors = 1})), "no such file"));
-  CHECK(contains(error(split(path, folder / "no/part", {.max_tensors = 1})), "no/part"));
+  CHECK(contains(error(split(path, "", limits(0, 1))), "no prefix"));
+  CHECK(contains(error(split(folder / "none.gguf", folder / "part", limits(0, 1))), "no such file"));
+  CHECK(contains(error(split(path, folder / "no/part", limits(0, 1))), "no/part"));
   CHECK(contains(error(merge(path, path)), "is the file that is read"));
   CHECK(contains(error(merge(path, "")), "no name"));
   const auto stop = [](double share) { return share < 0.5; };
-  CHECK(contains(error(split(path, folder / "part", {.max_tensors = 1, .progress = stop})), "cancelled"));
+  SplitOptions stopped = limits(0, 1);
+  stopped.progress = stop;
+  CHECK(contains(error(split(path, folder / "part", stopped)), "cancelled"));
   CHECK(contains(error(merge(path, folder / "out.gguf", false, stop)), "cancelled"));
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 100);
   CHECK(contains(error(merge(path, folder / "out.gguf")), "model.gguf"));
@@ -101,7 +113,7 @@ TEST_CASE("split and merge refuse what cannot work, and leave nothing", "[rewrit
 
 TEST_CASE("merging over a file of the split is refused", "[rewrite][split]") {
   TempFolder folder;
-  const auto files = split(some_model(folder), folder / "part", {.max_tensors = 2});
+  const auto files = split(some_model(folder), folder / "part", limits(0, 2));
   REQUIRE(files.ok());
   const auto merged = merge(files->front().path, files->at(1).path);
   REQUIRE(!merged.ok());

@@ -1,5 +1,5 @@
 // Owns: collecting an importance matrix: a model is run over a text while the inputs of its matrices are watched.
-// Knows graphs and sessions; the file's layout is src/rewrite's.
+// Knows graphs and sessions; the file's layout is importance.h's.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -13,8 +13,10 @@
 
 namespace strata {
 
-namespace runtime {
+namespace rewrite {
 namespace {
+
+using runtime::Watch;
 
 /// Floats of watched activations in a step; longer steps are cut.
 constexpr std::size_t kWatchedFloats = std::size_t{1} << 26;
@@ -48,7 +50,7 @@ class Collector {
         product.chosen = ids.width();
         product.shared_input = x.heads == 1;
       }
-      rewrite::ColumnSums& sums = sums_.matrices[product.weight];
+      ColumnSums& sums = sums_.matrices[product.weight];
       sums.squares.resize(product.columns * product.experts);
       sums.counts.resize(product.experts);
       products_.push_back(std::move(product));
@@ -95,11 +97,11 @@ class Collector {
     return {};
   }
 
-  rewrite::Importance& importance() { return sums_; }
+  Importance& importance() { return sums_; }
 
  private:
   Result<void> add(const Product& product, std::size_t rows) {
-    rewrite::ColumnSums& sums = sums_.matrices[product.weight];
+    ColumnSums& sums = sums_.matrices[product.weight];
     if (product.ids < 0) {
       for (std::size_t at = 0; at < rows * product.width; at += product.columns) add_vector(product, sums, 0, x_.data() + at);
     } else {
@@ -111,14 +113,14 @@ class Collector {
     }
     return {};
   }
-  static void add_vector(const Product& product, rewrite::ColumnSums& sums, std::size_t expert, const float* x) {
+  static void add_vector(const Product& product, ColumnSums& sums, std::size_t expert, const float* x) {
     double* squares = sums.squares.data() + expert * product.columns;
     for (std::size_t c = 0; c < product.columns; ++c) squares[c] += static_cast<double>(x[c]) * x[c];
     ++sums.counts[expert];
   }
 
   std::vector<Product> products_;
-  rewrite::Importance sums_;
+  Importance sums_;
   std::vector<float> x_, ids_;
 };
 
@@ -156,10 +158,10 @@ Result<ImatrixReport> collect(const std::string& path, std::string_view text, co
   ModelOptions load = options.load;
   load.max_step = static_cast<int>(std::clamp<std::size_t>(kWatchedFloats / std::max<std::size_t>(collector->floats_per_row(), 1), 1,
                                                            size(std::max(load.max_step, 1))));
-  auto placement = open_placement(load.device, {load.threads, load.isa});
+  auto placement = runtime::open_placement(load.device, {load.threads, load.isa});
   if (!placement) return placement.error();
   const auto see = [collector](const backend::Step& step, const Watch::Read& read) { return collector->see(step, read); };
-  auto model = load_model(path, std::move(*placement), load, Watch{collector->tensors(), see});
+  auto model = runtime::load_model(path, std::move(*placement), load, Watch{collector->tensors(), see});
   if (!model) return model.error();
 
   ImatrixReport report;
@@ -179,7 +181,7 @@ Result<ImatrixReport> collect(const std::string& path, std::string_view text, co
       return fail(ErrorCode::cancelled, "imatrix: cancelled");
   }
 
-  rewrite::Importance& importance = collector->importance();
+  Importance& importance = collector->importance();
   importance.chunks = static_cast<std::uint32_t>(report.chunks);
   importance.chunk = static_cast<std::uint32_t>(options.chunk);
   if (!options.dataset.empty()) importance.datasets = {options.dataset};
@@ -189,16 +191,16 @@ Result<ImatrixReport> collect(const std::string& path, std::string_view text, co
       return fail(ErrorCode::bad_file, path, ": ", name, ": was multiplied with NaN or huge numbers; the model's weights are damaged");
     if (std::find(sums.counts.begin(), sums.counts.end(), 0.0) != sums.counts.end()) report.partial.push_back(name);
   }
-  if (auto written = rewrite::write_importance(importance, out); !written) return written.error();
+  if (auto written = write_importance(importance, out); !written) return written.error();
   return report;
 }
 
 }  // namespace
-}  // namespace runtime
+}  // namespace rewrite
 
 Result<ImatrixReport> make_imatrix(const std::string& model, std::string_view text, const std::string& out, const ImatrixOptions& options) {
   if (out.empty()) return fail(ErrorCode::invalid_argument, "imatrix: no name for the output");
-  return runtime::collect(model, text, out, options);
+  return rewrite::collect(model, text, out, options);
 }
 
 }  // namespace strata
