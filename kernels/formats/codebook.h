@@ -1,4 +1,4 @@
-// Owns: what the codebook formats (IQ1, IQ2, IQ3) share: grids, sign bits, little-endian words. Knows no block layout.
+// Owns: what the codebook formats (IQ1, IQ2, IQ3) share: grids and sign bits. Knows no block layout.
 // Internal linkage throughout: translation units compiled for one instruction set include this header.
 //
 // A grid is a set of vectors of 8 (or 4) elements out of 3 (or 8) magnitudes; a block stores the vectors' places in it.
@@ -8,7 +8,8 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+
+#include "kernels/formats/bits.h"
 
 namespace strata::formats {
 
@@ -42,23 +43,6 @@ static constexpr Grid expand_grid(const std::uint8_t (&digits)[Base], const std:
   return count == N ? grid : throw "a grid of another size";
 }
 
-/// Little-endian words at any address.
-static inline std::uint16_t load16(const void* p) {
-  std::uint16_t word;
-  std::memcpy(&word, p, sizeof word);
-  return word;
-}
-static inline std::uint32_t load32(const void* p) {
-  std::uint32_t word;
-  std::memcpy(&word, p, sizeof word);
-  return word;
-}
-static inline std::uint64_t load64(const void* p) {
-  std::uint64_t word;
-  std::memcpy(&word, p, sizeof word);
-  return word;
-}
-
 /// Seven sign bits in each byte; the eighth makes the number of set bits even.
 static inline std::uint64_t with_parity(std::uint64_t sevens) {
   std::uint64_t odd = sevens ^ sevens >> 4;  // bit 0 of each byte becomes the sum of its eight
@@ -81,14 +65,6 @@ static inline std::uint64_t low_bytes(std::uint64_t lower, std::uint64_t upper) 
     return (fields | fields >> 16) & 0xffffffffu;
   };
   return four(lower) | four(upper) << 32;
-}
-
-/// The nibbles of a word, a byte each, the lowest first.
-static inline std::uint64_t spread_nibbles(std::uint32_t word) {
-  std::uint64_t bytes = word;
-  bytes = (bytes | bytes << 16) & 0x0000ffff0000ffffu;
-  bytes = (bytes | bytes << 8) & 0x00ff00ff00ff00ffu;
-  return (bytes | bytes << 4) & 0x0f0f0f0f0f0f0f0fu;
 }
 
 /// 2n + 1 for each byte n < 128.

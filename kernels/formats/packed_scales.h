@@ -6,21 +6,21 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+
+#include "kernels/formats/bits.h"
 
 namespace strata::formats {
 
-/// One scale or minimum to a byte, number 0 in the lowest byte of the first word.
+/// One scale or minimum to a byte, number 0 in the lowest one.
 struct UnpackedScales {
-  std::uint32_t scale[2], min[2];
+  std::uint64_t scale, min;
 };
 
 static inline UnpackedScales unpack_scales(const std::uint8_t packed[12]) {
   // One load for each word: a copy of all twelve bytes would go through memory once more.
-  std::uint32_t w[3];
-  for (int i = 0; i < 3; ++i) std::memcpy(w + i, packed + 4 * i, sizeof w[i]);
-  return {{w[0] & 0x3f3f3f3fu, (w[2] & 0x0f0f0f0fu) | (w[0] >> 2 & 0x30303030u)},
-          {w[1] & 0x3f3f3f3fu, (w[2] >> 4 & 0x0f0f0f0fu) | (w[1] >> 2 & 0x30303030u)}};
+  const std::uint32_t a = load32(packed), b = load32(packed + 4), c = load32(packed + 8);
+  const std::uint32_t scale = (c & 0x0f0f0f0fu) | (a >> 2 & 0x30303030u), min = (c >> 4 & 0x0f0f0f0fu) | (b >> 2 & 0x30303030u);
+  return {(a & 0x3f3f3f3fu) | std::uint64_t{scale} << 32, (b & 0x3f3f3f3fu) | std::uint64_t{min} << 32};
 }
 
 /// The same, spelled out for one sub-block s in [0, 8).

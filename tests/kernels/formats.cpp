@@ -175,7 +175,10 @@ TEST_CASE("encoding and decoding loses no more than the code's width explains") 
       case TensorType::mxfp4: return 0.12;
       case TensorType::nvfp4: return 0.10;
       case TensorType::q1_0: return 0.61;  // of a normal distribution in two levels: sqrt(1 - 2 / pi)
-      case TensorType::q2_0: return 0.44;  // in three: 0.436
+      case TensorType::q2_0: case TensorType::tq1_0: case TensorType::tq2_0: return 0.45;  // in three: 0.436
+      case TensorType::q2_k: return 0.31;
+      case TensorType::q3_k: return 0.16;
+      case TensorType::iq4_xs: return 0.08;
       default: return 2.4 * std::exp2(-8.0 * type_info(type)->bytes / type_info(type)->block);  // all bits of an element
     }
   };

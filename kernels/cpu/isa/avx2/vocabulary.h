@@ -174,6 +174,25 @@ struct Avx2 {
     const __m256i v = load256(p);
     return {low4(v), low4(_mm256_srli_epi16(v, 4))};
   }
+  static Codes nibbles_by_32(const std::uint8_t* p) { return {nibbles_of_32<1>(p, 0), nibbles_of_32<1>(p + 16, 0)}; }
+  using Sixteen = __m128i;
+  static Sixteen sixteen(const std::uint8_t* p) { return load128(p); }
+  static Sixteen four_times(const std::uint8_t* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm_set1_epi32(word);
+  }
+  static Codes join(Sixteen a, Sixteen b, Sixteen c, Sixteen d) { return {_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)}; }
+  // Bytes are moved to the upper halves of 16-bit lanes, where products modulo 2^16 are those modulo 2^8.
+  static __m256i trits(__m256i v, __m256i powers) {
+    const __m256i three = _mm256_set1_epi16(3), upper = _mm256_set1_epi16(static_cast<short>(0xff00));
+    const __m256i even = _mm256_mulhi_epu16(_mm256_mullo_epi16(_mm256_slli_epi16(v, 8), powers), three);
+    const __m256i odd = _mm256_mulhi_epu16(_mm256_mullo_epi16(_mm256_and_si256(v, upper), powers), three);
+    return _mm256_or_si256(even, _mm256_slli_epi16(odd, 8));
+  }
+  static Codes trits(Codes v, const std::uint8_t* powers) {
+    return {trits(v.lower, load256(powers)), trits(v.upper, load256(powers + 32))};
+  }
   template <int Upper>
   static Codes nibble(const std::uint8_t* p) {
     const __m256i a = load256(p), b = load256(p + 32);
@@ -210,12 +229,12 @@ struct Avx2 {
     };
     return {magnitudes, {expand(static_cast<std::uint32_t>(signs)), expand(static_cast<std::uint32_t>(signs >> 32))}};
   }
+  static Signed signed_lookup(Codes nibbles, const std::int8_t* table) {
+    const Codes w = {lookup(nibbles.lower, table), lookup(nibbles.upper, table)};
+    return {{_mm256_abs_epi8(w.lower), _mm256_abs_epi8(w.upper)}, w};
+  }
   static Codes either(Codes a, Codes b) {
     return {_mm256_or_si256(a.lower, b.lower), _mm256_or_si256(a.upper, b.upper)};
-  }
-  static __m128i words(const std::uint32_t w[2]) { return _mm_set_epi64x(0, static_cast<long long>(std::uint64_t{w[1]} << 32 | w[0])); }
-  static Scales scales_of_32(const std::uint32_t w[2]) {
-    return _mm256_broadcastsi128_si256(_mm_cvtepi8_epi16(words(w)));
   }
   static __m128i words(std::uint64_t lower, std::uint64_t upper) {
     return _mm_set_epi64x(static_cast<long long>(upper), static_cast<long long>(lower));
@@ -233,10 +252,6 @@ struct Avx2 {
   static Scales even_odd(__m128i ordered) {
     const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
     return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(ordered, order));
-  }
-  static Mins mins_of_32(const std::uint32_t w[2]) {
-    const __m128i v = words(w);
-    return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(v, v));
   }
   static Mins mins_of_16(const std::int8_t* p) { return _mm256_cvtepi8_epi16(load128(p)); }
   template <int G>
@@ -264,6 +279,13 @@ struct Avx2 {
   static Ints add_dots(Ints sum, const C& first, const C& second, const std::int8_t* q, Scales s) {
     sum = add_dot(sum, first, q, scale<2 * Half>(s));
     return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
+  }
+  struct NoScales {};
+  template <int Half>
+  static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, NoScales) {
+    const Codes a = pairs(first, q), b = pairs(second, q + 64);
+    const __m256i all = _mm256_add_epi16(_mm256_add_epi16(a.lower, a.upper), _mm256_add_epi16(b.lower, b.upper));
+    return _mm256_add_epi32(sum, add_pairs(all));
   }
   static Ints dot_sums(Mins m, const std::int16_t* sums) { return _mm256_madd_epi16(m, load256(sums)); }
   template <int Factor>

@@ -169,6 +169,20 @@ struct Avx512 {
   static Codes nibbles(const std::uint8_t* p) {
     return _mm512_and_si512(_mm512_srlv_epi64(twice(p), lower_upper(0, 4)), _mm512_set1_epi8(15));
   }
+  static Codes nibbles_by_32(const std::uint8_t* p) { return nibbles_of_32<2>(p, 16); }
+  using Sixteen = __m128i;
+  static Sixteen sixteen(const std::uint8_t* p) { return load128(p); }
+  static Sixteen four_times(const std::uint8_t* p) { return _mm_set1_epi32(static_cast<int>(word(p))); }
+  static Codes join(Sixteen a, Sixteen b, Sixteen c, Sixteen d) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(b, a)), _mm256_set_m128i(d, c), 1);
+  }
+  // Bytes are moved to the upper halves of 16-bit lanes, where products modulo 2^16 are those modulo 2^8.
+  static Codes trits(Codes v, const std::uint8_t* p) {
+    const __m512i powers = _mm512_loadu_si512(p), three = _mm512_set1_epi16(3);
+    const __m512i odd = _mm512_mulhi_epu16(_mm512_mullo_epi16(_mm512_and_si512(v, _mm512_set1_epi16(static_cast<short>(0xff00))), powers), three);
+    const __m512i even = _mm512_mulhi_epu16(_mm512_mullo_epi16(_mm512_slli_epi16(v, 8), powers), three);
+    return _mm512_or_si512(even, _mm512_slli_epi16(odd, 8));
+  }
   template <int Upper>
   static Codes nibble(const std::uint8_t* p) {
     const __m512i v = _mm512_loadu_si512(p);
@@ -190,13 +204,18 @@ struct Avx512 {
     __mmask64 negative;
   };
   static Signed negated(Codes magnitudes, std::uint64_t signs) { return {magnitudes, signs}; }
+  /// The same for magnitudes whose sums of four products do not fit 16 bits.
+  struct WideSigned {
+    __m512i magnitude;
+    __mmask64 negative;
+  };
+  static WideSigned signed_lookup(Codes nibbles, const std::int8_t* table) {
+    const __m512i w = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load128(table)), nibbles);
+    return {_mm512_abs_epi8(w), _mm512_movepi8_mask(w)};
+  }
   static Codes either(Codes a, Codes b) { return _mm512_or_si512(a, b); }
-  static __m128i words(const std::uint32_t w[2]) { return _mm_set_epi64x(0, static_cast<long long>(std::uint64_t{w[1]} << 32 | w[0])); }
   static Scales quarters(__m128i ordered) {
     return _mm512_permutexvar_epi64(_mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0), _mm512_castsi256_si512(_mm256_cvtepi8_epi16(ordered)));
-  }
-  static Scales scales_of_32(const std::uint32_t w[2]) {
-    return quarters(_mm_shuffle_epi8(words(w), _mm_setr_epi8(0, 2, 4, 6, 0, 2, 4, 6, 1, 3, 5, 7, 1, 3, 5, 7)));
   }
   static Scales each_fourth(__m128i v) {
     return quarters(_mm_shuffle_epi8(v, _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
@@ -214,10 +233,6 @@ struct Avx512 {
     return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(v, v));
   }
   static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return _mm256_cvtepi8_epi16(words(lower, upper)); }
-  static Mins mins_of_32(const std::uint32_t w[2]) {
-    const __m128i v = words(w);
-    return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(v, v));
-  }
   static Mins mins_of_16(const std::int8_t* p) { return _mm256_cvtepi8_epi16(load128(p)); }
   static Ints group_dots(Codes u, const std::int8_t* q) { return _mm512_dpbusd_epi32(no_ints(), u, _mm512_loadu_si512(q)); }
   static Ints group_dots(Signed w, const std::int8_t* q) {
@@ -230,6 +245,22 @@ struct Avx512 {
     constexpr int low = (4 * Half + 1) << 8 | 4 * Half, high = low + 0x0202;  // the bytes of one group's scale
     const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi16(low, low, low, low, high, high, high, high));
     return _mm512_dpwssd_epi32(sum, dots, _mm512_shuffle_epi8(s, order));
+  }
+  template <int J>
+  static Ints add_dot(Ints sum, WideSigned w, const std::int8_t* q, Scales s) {
+    const __m512i v = _mm512_loadu_si512(q);
+    const __m512i pairs = _mm512_maddubs_epi16(w.magnitude, _mm512_mask_sub_epi8(v, w.negative, _mm512_setzero_si512(), v));
+    return _mm512_dpwssd_epi32(sum, pairs, _mm512_shuffle_epi8(s, _mm512_set1_epi16((2 * J + 1) << 8 | 2 * J)));
+  }
+  template <int Half>
+  static Ints add_dots(Ints sum, WideSigned first, WideSigned second, const std::int8_t* q, Scales s) {
+    return add_dot<2 * Half + 1>(add_dot<2 * Half>(sum, first, q, s), second, q + 64, s);
+  }
+  struct NoScales {};
+  template <int Half>
+  static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, NoScales) {
+    sum = _mm512_dpbusd_epi32(sum, first, _mm512_loadu_si512(q));
+    return _mm512_dpbusd_epi32(sum, second, _mm512_loadu_si512(q + 64));
   }
   static Ints dot_sums(Mins m, const std::int16_t* sums) {
     return _mm512_zextsi256_si512(_mm256_madd_epi16(m, load256(sums)));

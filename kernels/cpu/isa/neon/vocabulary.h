@@ -165,6 +165,26 @@ struct Neon {
     const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16);
     return {{low4(a), low4(b), vshrq_n_u8(a, 4), vshrq_n_u8(b, 4)}};
   }
+  static Codes nibbles_by_32(const std::uint8_t* p) {
+    const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16);
+    return {{low4(a), vshrq_n_u8(a, 4), low4(b), vshrq_n_u8(b, 4)}};
+  }
+  using Sixteen = uint8x16_t;
+  static Sixteen sixteen(const std::uint8_t* p) { return vld1q_u8(p); }
+  static Sixteen four_times(const std::uint8_t* p) {
+    std::uint32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return vreinterpretq_u8_u32(vdupq_n_u32(word));
+  }
+  static Codes join(Sixteen a, Sixteen b, Sixteen c, Sixteen d) { return {{a, b, c, d}}; }
+  static Codes trits(Codes v, const std::uint8_t* powers) {
+    for (int i = 0; i < 4; ++i) {  // 3 v / 256 is 1 from 86 and 2 from 171 on; comparisons give 0 or -1
+      const uint8x16_t shifted = vmulq_u8(v.v[i], vld1q_u8(powers + 16 * i));
+      v.v[i] = negative(vaddq_u8(vcgeq_u8(shifted, vdupq_n_u8(86)), vcgeq_u8(shifted, vdupq_n_u8(171))));
+    }
+    return v;
+  }
+  static uint8x16_t negative(uint8x16_t v) { return vreinterpretq_u8_s8(vnegq_s8(vreinterpretq_s8_u8(v))); }
   template <int Upper>
   static Codes nibble(const std::uint8_t* p) {
     Codes out;
@@ -202,16 +222,17 @@ struct Neon {
     }
     return out;
   }
+  static Signed signed_lookup(const Codes& nibbles, const std::int8_t* table) {
+    const int8x16_t t = vld1q_s8(table);
+    Signed out;
+    for (int i = 0; i < 4; ++i) out.v[i] = vqtbl1q_s8(t, nibbles.v[i]);
+    return out;
+  }
   static Codes either(Codes a, Codes b) {
     for (int i = 0; i < 4; ++i) a.v[i] = vorrq_u8(a.v[i], b.v[i]);
     return a;
   }
   static Scales widen(int8x16_t v) { return {vmovl_s8(vget_low_s8(v)), vmovl_s8(vget_high_s8(v))}; }
-  static Scales scales_of_32(const std::uint32_t w[2]) {
-    const int8x8_t v = vcreate_s8(std::uint64_t{w[1]} << 32 | w[0]);
-    return widen(vcombine_s8(vzip1_s8(v, v), vzip2_s8(v, v)));
-  }
-  static Mins mins_of_32(const std::uint32_t w[2]) { return scales_of_32(w); }
   static Scales scales_of_32(std::uint64_t bytes) {
     const int8x8_t v = vcreate_s8(bytes);
     return widen(vcombine_s8(vzip1_s8(v, v), vzip2_s8(v, v)));
@@ -246,6 +267,15 @@ struct Neon {
   static Ints add_dots(Ints sum, const C& first, const C& second, const std::int8_t* q, Scales s) {
     sum = add_dot(sum, first, q, scale<2 * Half>(s));
     return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
+  }
+  struct NoScales {};
+  template <int Half>
+  static Ints add_dots(Ints sum, const Codes& first, const Codes& second, const std::int8_t* q, NoScales) {
+    for (int i = 0; i < 4; ++i) {
+      sum = vdotq_s32(sum, vreinterpretq_s8_u8(first.v[i]), vld1q_s8(q + 16 * i));
+      sum = vdotq_s32(sum, vreinterpretq_s8_u8(second.v[i]), vld1q_s8(q + 64 + 16 * i));
+    }
+    return sum;
   }
   static Ints dot_sums(Mins m, const std::int16_t* sums) {
     const int16x8_t a = vld1q_s16(sums), b = vld1q_s16(sums + 8);

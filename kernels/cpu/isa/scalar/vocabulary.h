@@ -180,6 +180,36 @@ struct Scalar {
     }
     return out;
   }
+  /// The same, of 16 bytes and then of the next 16.
+  static Codes nibbles_by_32(const std::uint8_t* p) {
+    Codes out;
+    for (int i = 0; i < 64; ++i) out.v[i] = p[16 * (i / 32) + i % 16] >> 4 * (i / 16 % 2) & 15;
+    return out;
+  }
+  struct Sixteen {
+    std::uint8_t v[16];
+  };
+  static Sixteen sixteen(const std::uint8_t* p) {
+    Sixteen out;
+    std::memcpy(out.v, p, 16);
+    return out;
+  }
+  /// Four bytes, four times.
+  static Sixteen four_times(const std::uint8_t* p) {
+    Sixteen out;
+    for (int i = 0; i < 16; ++i) out.v[i] = p[i % 4];
+    return out;
+  }
+  static Codes join(Sixteen a, Sixteen b, Sixteen c, Sixteen d) {
+    Codes out;
+    for (int i = 0; i < 16; ++i) out.v[i] = a.v[i], out.v[16 + i] = b.v[i], out.v[32 + i] = c.v[i], out.v[48 + i] = d.v[i];
+    return out;
+  }
+  /// The leading base-3 digit of v / 256 after the multiplication by a power of 3, which shifts its digits.
+  static Codes trits(Codes v, const std::uint8_t powers[64]) {
+    for (int i = 0; i < 64; ++i) v.v[i] = static_cast<std::uint8_t>((v.v[i] * powers[i] & 255) * 3 >> 8);
+    return v;
+  }
   template <int Upper>
   static Codes nibble(const std::uint8_t* p) {
     Codes out;
@@ -211,25 +241,29 @@ struct Scalar {
     for (int i = 0; i < 64; ++i) out.v[i] = static_cast<std::int8_t>(signs >> i & 1 ? -magnitudes.v[i] : magnitudes.v[i]);
     return out;
   }
+  /// Codes of all signed bytes but -128.
+  static Signed signed_lookup(const Codes& nibbles, const std::int8_t table[16]) {
+    Signed out;
+    for (int i = 0; i < 64; ++i) out.v[i] = table[nibbles.v[i]];
+    return out;
+  }
   static Codes either(Codes a, const Codes& b) {
     for (int i = 0; i < 64; ++i) a.v[i] |= b.v[i];
     return a;
   }
-  static Scales scales_of_32(const std::uint32_t words[2]) {
+  static Scales scales_of_32(std::uint64_t bytes) {  // signed
     Scales out;
-    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int16_t>(words[g / 8] >> 8 * (g / 2 % 4) & 255u);
+    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int8_t>(bytes >> 8 * (g / 2));
     return out;
   }
-  static Mins mins_of_32(const std::uint32_t words[2]) { return scales_of_32(words); }
-  static Scales scales_of_32(std::uint64_t bytes) {
-    Scales out;
-    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int16_t>(bytes >> 8 * (g / 2) & 255u);
+  static Mins mins_of_32(std::uint64_t bytes) {  // unsigned
+    Mins out;
+    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::uint8_t>(bytes >> 8 * (g / 2));
     return out;
   }
-  static Mins mins_of_32(std::uint64_t bytes) { return scales_of_32(bytes); }
   static Scales scales_of_16(std::uint64_t lower, std::uint64_t upper) {
     Scales out;
-    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int16_t>((g < 8 ? lower : upper) >> 8 * (g % 8) & 255u);
+    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int8_t>((g < 8 ? lower : upper) >> 8 * (g % 8));
     return out;
   }
   static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return scales_of_16(lower, upper); }
@@ -259,6 +293,12 @@ struct Scalar {
   static Ints add_dots(Ints sum, const C& first, const C& second, const std::int8_t* q, const Scales& s) {
     sum = add_dot(sum, first, q, scale<2 * Half>(s));
     return add_dot(sum, second, q + 64, scale<2 * Half + 1>(s));
+  }
+  struct NoScales {};  ///< of codes below 4
+  template <int Half>
+  static Ints add_dots(Ints sum, const Codes& first, const Codes& second, const std::int8_t* q, NoScales) {
+    sum = add_dot(sum, first, q, {{1, 1, 1, 1}});
+    return add_dot(sum, second, q + 64, {{1, 1, 1, 1}});
   }
   static Ints dot_sums(const Mins& m, const std::int16_t* sums) {
     Ints out{};
