@@ -24,6 +24,7 @@
 #include "kernels/formats/q1_0/simd.h"
 #include "kernels/formats/q2_0/simd.h"
 #include "kernels/formats/q2_k/simd.h"
+#include "kernels/formats/q3_k/simd.h"
 #include "kernels/formats/q4_0/simd.h"
 #include "kernels/formats/q4_1/simd.h"
 #include "kernels/formats/q4_k/simd.h"
