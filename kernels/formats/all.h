@@ -19,6 +19,7 @@
 #include "kernels/formats/iq3_s/simd.h"
 #include "kernels/formats/iq3_xxs/simd.h"
 #include "kernels/formats/iq4_nl/simd.h"
+#include "kernels/formats/iq4_xs/simd.h"
 #include "kernels/formats/mxfp4/simd.h"
 #include "kernels/formats/nvfp4/simd.h"
 #include "kernels/formats/q1_0/simd.h"
