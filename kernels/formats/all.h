@@ -34,6 +34,7 @@
 #include "kernels/formats/q5_k/simd.h"
 #include "kernels/formats/q6_k/simd.h"
 #include "kernels/formats/q8_0/simd.h"
+#include "kernels/formats/tq1_0/simd.h"
 
 namespace strata::formats {
 
