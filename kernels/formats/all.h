@@ -35,6 +35,7 @@
 #include "kernels/formats/q6_k/simd.h"
 #include "kernels/formats/q8_0/simd.h"
 #include "kernels/formats/tq1_0/simd.h"
+#include "kernels/formats/tq2_0/simd.h"
 
 namespace strata::formats {
 
