@@ -120,6 +120,8 @@ void add_elementwise(const IsaKernels& isa) {
   add_row(isa, "add", row * 3, with_rows([k](Rows& r) { k->add(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
   add_row(isa, "swiglu", row * 3, with_rows([k](Rows& r) { k->swiglu(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
   add_row(isa, "geglu", row * 3, with_rows([k](Rows& r) { k->geglu(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
+  add_row(isa, "swiglu_clamped", row * 3, with_rows([k](Rows& r) { k->swiglu_clamped(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
+  add_row(isa, "softcap", row * 2, with_rows([k](Rows& r) { k->softcap(r.a.data(), 30.0f, r.out.data(), kWidth); }));
   add_row(isa, "softmax", row * 2, with_rows([k](Rows& r) { k->softmax(r.a.data(), r.out.data(), kWidth); }));
   add_row(isa, "rope", row * 3, with_rows([k](Rows& r) {
             k->rope(r.out.data(), r.a.data(), r.b.data(), kWidth / 2, false);
@@ -150,7 +152,7 @@ void add_sequence(const IsaKernels& isa) {
         float max = -INFINITY, sum = 0;
         std::fill(acc.begin(), acc.end(), 0.0f);
         const auto* v = reinterpret_cast<const char*>(kv.data()) + std::size_t{dim} * depth * (format == KvFormat::f16 ? 2 : 4);
-        k->attention_split({q.data(), kv.data(), v, depth, dim, dim, 0.1f, format, scores.data(), &max, &sum, acc.data()});
+        k->attention_split({q.data(), kv.data(), v, depth, dim, dim, 0.1f, 0.0f, format, scores.data(), &max, &sum, acc.data()});
       };
     });
   }

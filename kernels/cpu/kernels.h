@@ -63,6 +63,7 @@ struct AttentionSplit {
   const void* v;         ///< [count][v_dim] in `format`, contiguous
   int count, k_dim, v_dim;
   float scale;
+  float softcap;         ///< scores become cap * tanh(score / cap); 0: they stay
   KvFormat format;
   float* scores;         ///< [count] scratch
   float* max;            ///< in/out: running maximum over the positions so far (start: -infinity)
@@ -104,6 +105,9 @@ struct IsaKernels {
   void (*add_scaled)(const float* x, float factor, float* out, int n);                 ///< out += factor * x
   void (*swiglu)(const float* gate, const float* up, float* out, int n);               ///< silu(gate) * up
   void (*geglu)(const float* gate, const float* up, float* out, int n);                ///< gelu_tanh(gate) * up
+  /// gpt-oss: g sigmoid(1.702 g) (u + 1) with g = min(gate, 7) and u = up within [-7, 7]
+  void (*swiglu_clamped)(const float* gate, const float* up, float* out, int n);
+  void (*softcap)(const float* x, float cap, float* out, int n);                       ///< cap * tanh(x / cap)
   void (*silu)(const float* x, float* out, int n);
   void (*sigmoid)(const float* x, float* out, int n);
   void (*sigmoid_mul)(const float* x, const float* gate, float* out, int n);           ///< x * sigmoid(gate)

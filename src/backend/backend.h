@@ -72,6 +72,7 @@ struct SequenceStep {
   int position = 0;
   std::span<const int> pages;  ///< by position / page_tokens, covering position + count
   int slot = 0;                ///< its recurrent states, read and advanced by `count` tokens
+  int context = 0;             ///< positions that the sequence is made for; some RopeTables depend on it
 };
 
 /// One step; valid until the call returns (a device that runs later copies it).
@@ -81,6 +82,12 @@ struct Step {
   std::span<const std::int32_t> outputs;    ///< rows whose logits are wanted, ascending
   std::span<const SequenceStep> sequences;
   std::size_t rows(graph::Rows kind) const { return kind == graph::Rows::tokens ? tokens.size() : outputs.size(); }
+  /// SequenceStep::context of the sequence that a token row belongs to.
+  int context_of(std::size_t row) const {
+    for (const SequenceStep& s : sequences)
+      if (row < static_cast<std::size_t>(s.row) + static_cast<std::size_t>(s.count)) return s.context;
+    return 0;
+  }
 };
 
 /// A compiled stage.

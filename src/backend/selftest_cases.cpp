@@ -98,7 +98,13 @@ void add_expert_linear(List& list, TensorType type, int inputs, int experts, int
   const auto routing = s.graph.route(s.input(1, experts), {chosen, graph::Gating::softmax, true, 1.0f});
   for (int heads : {1, chosen}) {
     const Tensor x = s.input(heads, inputs);
-    s.output(s.graph.expert_linear(x, s.weight(str("w", heads), type, {in, 11, n, 1}), routing));
+    const graph::Weight w = s.weight(str("w", heads), type, {in, 11, n, 1});
+    s.output(s.graph.expert_linear(x, w, routing));
+    if (!is_float(type) || inputs > 300) continue;
+    const graph::Weight bias = s.weight(str("b", heads), TensorType::f32, {11, n, 1, 1});
+    const graph::Weight scale = s.weight(str("s", heads), TensorType::f32, {n, 1, 1, 1});
+    s.output(s.graph.expert_linear(x, w, routing, bias));
+    s.output(s.graph.expert_linear(x, w, routing, bias, scale));
   }
   s.one_step(rows);
 }
@@ -141,7 +147,7 @@ Tensor decay_of(Scenario& s, Tensor x) {
 
 void add_element_wise(List& list) {
   const std::pair<const char*, Binary> gated[] = {
-      {"swiglu", &Graph::swiglu}, {"geglu", &Graph::geglu}, {"sigmoid_gate", &Graph::sigmoid_gate}};
+      {"swiglu", &Graph::swiglu}, {"geglu", &Graph::geglu}, {"swiglu_clamped", &Graph::swiglu_clamped}, {"sigmoid_gate", &Graph::sigmoid_gate}};
   for (int dim : {1, 33, 640}) {
     const std::string shape = str("[3, ", dim, "]");
     auto two = [dim](Scenario& s, Binary op) {
@@ -162,6 +168,7 @@ void add_element_wise(List& list) {
     });
     add_rows(list, "scale", kRounded, shape, [&](Scenario& s) { return s.graph.scale(s.input(3, dim), 0.3f); });
     add_rows(list, "sigmoid", kFunction, shape, [&](Scenario& s) { return s.graph.sigmoid(s.input(3, dim)); });
+    add_rows(list, "softcap", kFunction, shape, [&](Scenario& s) { return s.graph.softcap(s.input(3, dim), 0.7f); });
     add_rows(list, "decay", kFunction, shape, [&](Scenario& s) { return decay_of(s, s.input(3, dim)); });
   }
   // Where exp and tanh leave float32: silu and gelu tend to 0 and x, the sigmoid to 0 and 1, softplus to 0 and x.
@@ -174,6 +181,7 @@ void add_element_wise(List& list) {
         return op == &Graph::sigmoid_gate ? (s.graph.*op)(y, x) : (s.graph.*op)(x, y);
       });
     add_rows(list, "sigmoid", kFunction, shape, [&](Scenario& s) { return s.graph.sigmoid(wide(s)); });
+    add_rows(list, "softcap", kFunction, shape, [&](Scenario& s) { return s.graph.softcap(wide(s), 30.0f); });
     add_rows(list, "decay", kFunction, shape, [&](Scenario& s) { return decay_of(s, wide(s)); });
   }
 }
@@ -239,6 +247,20 @@ void add_rope(List& list) {
   }
 }
 
+/// Frequencies that depend on what the sequence is made for.
+void add_long_rope(List& list) {
+  for (int context : {100, 101}) {
+    Scenario& s = list.add("rope", kFunction, str("[3, 64] made for ", context, " positions, long from 100"));
+    graph::RopeTable table;
+    for (int i = 0; i < 16; i++) table.frequency.push_back(std::pow(100.0, -i / 16.0));
+    for (int i = 0; i < 16; i++) table.long_frequency.push_back(std::pow(100.0, -i / 16.0) / (1 + i));
+    table.long_from = 100;
+    s.context = context;
+    s.output(s.graph.rope(s.input(3, 64), s.graph.rope_table(table)));
+    usual_steps(s);
+  }
+}
+
 void add_gather(List& list) {
   Scenario& s = list.add("gather", kCopied, "[2, 33]");
   s.output(s.graph.gather(s.input(2, 33)));
@@ -274,14 +296,36 @@ void add_attention(List& list) {
       s.kv_type = type;
       s.page_tokens = a.page;
       const Tensor q = s.input(a.heads, a.k_dim), k = s.input(a.kv_heads, a.k_dim), v = s.input(a.kv_heads, a.v_dim);
-      s.output(s.graph.attention(q, k, v, 1.0f / std::sqrt(static_cast<float>(a.k_dim))));
+      s.output(s.graph.attention(q, k, v, {1.0f / std::sqrt(static_cast<float>(a.k_dim))}));
+      long_steps(s);
+    }
+  // What narrows attention: windows that slide or stand, shorter and longer than a page and a split; caps; sinks.
+  struct Narrow {
+    const char* name;
+    graph::AttentionParams params;
+    bool sinks = false;
+  };
+  for (const Narrow& n : {Narrow{"a window of 1", {0.3f, 1}}, Narrow{"a window of 7", {0.3f, 7}},
+                          Narrow{"a window of 100, sinks", {0.3f, 100}, true}, Narrow{"a window of 1000", {0.3f, 1000}},
+                          Narrow{"chunks of 30", {0.3f, 30, true}}, Narrow{"a cap", {2.0f, 0, false, 1.5f}},
+                          Narrow{"sinks", {0.3f}, true}, Narrow{"a window of 20, a cap, sinks", {0.5f, 20, false, 3.0f}, true}})
+    for (KvType type : {KvType::f32, KvType::f16}) {
+      Scenario& s = list.add("attention", kFloatDot, str("6/2 heads of 32/24, ", n.name), type == KvType::f16 ? "f16" : "f32");
+      s.kv_type = type;
+      s.page_tokens = 16;
+      const Tensor q = s.input(6, 32), k = s.input(2, 32), v = s.input(2, 24);
+      const graph::Weight sinks = n.sinks ? s.weight("sinks", TensorType::f32, {6, 1, 1, 1}) : graph::Weight{};
+      s.output(s.graph.attention(q, k, v, n.params, sinks));
+      // Another layer reads the same cache, its own way.
+      const Tensor other = s.input(4, 32);
+      s.output(s.graph.attention_over(0, other, n.params));
       long_steps(s);
     }
   // Two layers in one page; scores so large that all but the best vanish.
   Scenario& s = list.add("attention", kFloatDot, "2 layers, sharp", "f16");
   for (float scale : {1.0f, 4.0f}) {
     const Tensor q = s.input(2, 32), k = s.input(1, 32), v = s.input(1, 48);
-    s.output(s.graph.attention(q, k, v, scale));
+    s.output(s.graph.attention(q, k, v, {scale}));
   }
   long_steps(s);
 }
@@ -375,7 +419,7 @@ class BlockMaker {
     const Tensor q_gate = heads(linear(h, 4 * 24), 4, 24);  // query and gate of each head
     const Tensor q = rope(norm(g().slice(q_gate, 0, 12))), gate = g().slice(q_gate, 12, 12);
     const Tensor k = rope(norm(heads(linear(h, 2 * 12), 2, 12))), v = heads(linear(h, 2 * 12), 2, 12);
-    residual(linear(g().sigmoid_gate(g().attention(q, k, v, 0.29f), gate), kWidth));
+    residual(linear(g().sigmoid_gate(g().attention(q, k, v, {0.29f}), gate), kWidth));
     const Tensor f = norm(x_), wide = linear(f, 80), up = linear(f, 80);
     residual(linear(g().geglu(wide, up), kWidth));
   }
@@ -456,6 +500,7 @@ std::vector<Scenario> all_scenarios() {
   add_norms(list);
   add_non_finite(list);
   add_rope(list);
+  add_long_rope(list);
   add_gather(list);
   add_attention(list);
   add_short_conv(list);

@@ -246,7 +246,7 @@ class Runner {
       Timeline& timeline = timelines_[p.sequence];
       if (auto ok = extend(timeline, timeline.position + p.tokens); !ok) return ok;
       sequences.push_back(
-          {static_cast<int>(tokens.size()), p.tokens, timeline.position, timeline.pages, slot(p.sequence)});
+          {static_cast<int>(tokens.size()), p.tokens, timeline.position, timeline.pages, slot(p.sequence), s_.context});
       for (int t = 0; t < p.tokens; t++) {
         // A token is a function of its sequence and position: how a sequence is cut into steps does not change it.
         tokens.push_back(static_cast<std::int32_t>(Random(timeline.position * 64 + p.sequence).bits() % vocabulary()));

@@ -48,6 +48,7 @@ struct Scenario {
   std::vector<StepPlan> steps;
   int sequences = 1;
   int start = 0;  ///< position at which every sequence begins
+  int context = 0;  ///< that every sequence is made for
   int page_tokens = 64;
   KvType kv_type = KvType::f16;
   bool mapped = true;       ///< weights are offered as mapped memory, else through their reader

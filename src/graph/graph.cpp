@@ -21,7 +21,7 @@ bool is_float(TensorType type) {
 
 const char* name(Op op) {
   constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "linear", "add", "mul",
-                                    "scale",   "swiglu", "geglu",        "sigmoid", "sigmoid_gate", "decay",
+                                    "scale",   "swiglu", "geglu",        "swiglu_clamped", "softcap", "sigmoid", "sigmoid_gate", "decay",
                                     "slice",   "rope",   "attention",    "short_conv", "delta_net", "route",
                                     "expert_linear", "combine"};
   return kNames[static_cast<std::size_t>(op)];
@@ -94,13 +94,16 @@ bool Graph::per_token(const char* op, std::initializer_list<Tensor> inputs) {
   return true;
 }
 
-bool Graph::expect_vector(Weight w, int width) {
+bool Graph::expect_vector(Weight w, int width) { return expect_matrix(w, width, 1); }
+
+/// Small weights that are not multiplied with but added and the like: [width, rows] of floats.
+bool Graph::expect_matrix(Weight w, int width, int rows) {
   const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
-  if (weight.ne[0] == static_cast<std::uint64_t>(width) && weight.ne[1] * weight.ne[2] * weight.ne[3] == 1 &&
-      is_float(weight.type))
+  if (weight.ne[0] == static_cast<std::uint64_t>(width) && weight.ne[1] == static_cast<std::uint64_t>(rows) &&
+      weight.ne[2] * weight.ne[3] == 1 && is_float(weight.type))
     return true;
-  reject(fail(ErrorCode::bad_file, weight.name, ": ", type_name(weight.type), " ", shape(weight),
-              " where a float vector of ", width, " is needed"));
+  reject(fail(ErrorCode::bad_file, weight.name, ": ", type_name(weight.type), " ", shape(weight), " where ",
+              rows == 1 ? str("a float vector of ", width) : str("float [", width, ", ", rows, "]"), " is needed"));
   return false;
 }
 
@@ -167,6 +170,13 @@ Tensor Graph::mul(Tensor a, Tensor b) {
 }
 Tensor Graph::swiglu(Tensor gate, Tensor up) { return same_shape(Op::swiglu, gate, up); }
 Tensor Graph::geglu(Tensor gate, Tensor up) { return same_shape(Op::geglu, gate, up); }
+Tensor Graph::swiglu_clamped(Tensor gate, Tensor up) { return same_shape(Op::swiglu_clamped, gate, up); }
+
+Tensor Graph::softcap(Tensor x, float cap) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  return record(Op::softcap, in.rows, in.heads, in.dim, {x}, {}, CapParams{cap});
+}
 
 Tensor Graph::scale(Tensor x, float factor) {
   if (!valid({x})) return {};
@@ -231,7 +241,7 @@ Tensor Graph::rope(Tensor x, int table) {
   return record(Op::rope, in.rows, in.heads, in.dim, {x}, {}, RopeParams{table});
 }
 
-Tensor Graph::attention(Tensor q, Tensor k, Tensor v, float scale) {
+Tensor Graph::attention(Tensor q, Tensor k, Tensor v, AttentionParams params, Weight sinks) {
   if (!valid({q, k, v})) return {};
   TensorInfo qi = info(q), ki = info(k), vi = info(v);
   if (!per_token("attention", {q, k, v})) return {};
@@ -240,9 +250,28 @@ Tensor Graph::attention(Tensor q, Tensor k, Tensor v, float scale) {
                 ki.heads, " key heads of ", ki.dim, " and ", vi.heads, " value heads of ", vi.dim, " do not fit together"));
     return {};
   }
-  kv_layers.push_back({layer_, ki.heads, ki.dim, vi.dim});
-  return record(Op::attention, qi.rows, 1, qi.heads * vi.dim, {q, k, v}, {},
-                AttentionParams{static_cast<int>(kv_layers.size()) - 1, scale});
+  if (sinks && !expect_vector(sinks, qi.heads)) return {};
+  params.kv = static_cast<int>(kv_layers.size());
+  kv_layers.push_back({layer_, ki.heads, ki.dim, vi.dim, params.window});
+  return record(Op::attention, qi.rows, 1, qi.heads * vi.dim, {q, k, v}, {sinks}, params);
+}
+
+Tensor Graph::attention_over(int kv, Tensor q, AttentionParams params, Weight sinks) {
+  if (!valid({q})) return {};
+  TensorInfo qi = info(q);
+  if (!per_token("attention", {q})) return {};
+  if (kv < 0 || kv >= static_cast<int>(kv_layers.size()) || qi.dim != kv_layers[static_cast<std::size_t>(kv)].k_dim ||
+      qi.heads % kv_layers[static_cast<std::size_t>(kv)].kv_heads != 0) {
+    reject(fail(ErrorCode::bad_file, "attention of layer ", layer_, ": ", qi.heads, " query heads of ", qi.dim,
+                " do not fit the keys of an earlier layer that it shares"));
+    return {};
+  }
+  if (sinks && !expect_vector(sinks, qi.heads)) return {};
+  KvLayer& cache = kv_layers[static_cast<std::size_t>(kv)];
+  // What the widest reader sees must stay.
+  cache.window = cache.window == 0 || params.window == 0 ? 0 : std::max(cache.window, params.window);
+  params.kv = kv;
+  return record(Op::attention, qi.rows, 1, qi.heads * cache.v_dim, {q}, {sinks}, params);
 }
 
 Tensor Graph::short_conv(Tensor x, Weight w, bool silu) {
@@ -299,7 +328,7 @@ Graph::Routing Graph::route(Tensor router, const RouteParams& params, Weight bia
   return {experts, weights_of_chosen};
 }
 
-Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing) {
+Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing, Weight bias, Weight scale) {
   if (!valid({x, routing.experts})) return {};
   TensorInfo in = info(x), ids = info(routing.experts);
   const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
@@ -310,7 +339,9 @@ Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing) {
                 "] is needed to multiply ", describe(x)));
     return {};
   }
-  return record(Op::expert_linear, in.rows, ids.dim, static_cast<int>(weight.ne[1]), {x, routing.experts}, {w});
+  const int outputs = static_cast<int>(weight.ne[1]), experts = static_cast<int>(router_width);
+  if ((bias && !expect_matrix(bias, outputs, experts)) || (scale && !expect_vector(scale, experts))) return {};
+  return record(Op::expert_linear, in.rows, ids.dim, outputs, {x, routing.experts}, {w, bias, scale});
 }
 
 Tensor Graph::combine(Tensor y, const Routing& routing) {

@@ -68,16 +68,19 @@ enum class Op : std::uint8_t {
   scale,          ///< x -> factor * x
   swiglu,         ///< gate, up -> silu(gate) * up
   geglu,          ///< gate, up -> gelu_tanh(gate) * up
+  swiglu_clamped, ///< gate, up -> g sigmoid(1.702 g) (u + 1), g = min(gate, 7), u = up within [-7, 7]: gpt-oss
+  softcap,        ///< x -> cap * tanh(x / cap)
   sigmoid,        ///< x -> 1 / (1 + e^-x)
   sigmoid_gate,   ///< x, gate -> x * sigmoid(gate); a gate of width 1 applies to the whole row
   decay,          ///< x, b, a (weights of x's width) -> a * log(1 + e^(x + b)): the log-decay of Gated DeltaNet
   slice,          ///< x -> x[..., begin, begin + dim) of each head
   rope,           ///< x -> x with its first 2 * pairs dims of each head rotated by position (RopeTable)
-  attention,      ///< q, k, v -> softmax(scale q k^T) v over the sequence's cache, to which k and v are appended
+  attention,      ///< q, (k, v), (sinks [heads]) -> softmax(scale q k^T) v over the cache, to which k and v are appended
   short_conv,     ///< x, W [taps, channels] -> the causal depthwise convolution over time, or silu of it
   delta_net,      ///< q, k, v, log-decay, beta -> Gated DeltaNet output per value head (arXiv:2412.06464)
   route,          ///< router logits, (bias [experts], of the choice alone) -> ids and weights of the chosen, best first
-  expert_linear,  ///< x [., 1 or k heads, inputs], ids, W [inputs, outputs, experts] -> [., k, outputs]
+  expert_linear,  ///< x [., 1 or k heads, inputs], ids, W [inputs, outputs, experts], (b [outputs, experts]),
+                  ///< (s [experts]) -> s W x + b of each chosen expert [., k, outputs]
   combine,        ///< y [., k, dim], weights [., 1, k] -> sum of weights_i * y_i in order of rank
 };
 const char* name(Op op);
@@ -91,6 +94,13 @@ struct RopeTable {
   /// 1 + growth * ln(floor((p + offset) / period) + 1).
   double growth = 0;
   int period = 1, offset = 0;
+  /// In place of `frequency`, for sequences made for more than `long_from` positions; empty unless the model has such (LongRoPE,
+  /// arXiv:2402.13753). It is a property of the sequence, not of a position, so that its cache agrees with itself.
+  std::vector<double> long_frequency = {};
+  int long_from = 0;
+  const std::vector<double>& frequencies(int context) const {
+    return long_frequency.empty() || context <= long_from ? frequency : long_frequency;
+  }
   double temperature(int position) const {
     return growth == 0 ? 1.0 : 1.0 + growth * std::log((position + offset) / period + 1.0);
   }
@@ -100,9 +110,20 @@ struct NormParams { float eps; };
 struct ScaleParams { float factor; };
 struct SliceParams { int begin; };
 struct RopeParams { int table; };
+struct CapParams { float cap; };
+/// Which keys a query sees, and what becomes of its scores.
 struct AttentionParams {
-  int kv;       ///< index into Graph::kv_layers
-  float scale;  ///< of q k^T
+  float scale = 1;       ///< of q k^T
+  int window = 0;        ///< positions that are seen, its own among them; 0: all before it
+  bool chunked = false;  ///< the window does not slide: a query sees the positions of its own chunk of `window`
+  float softcap = 0;     ///< scores become cap * tanh(score / cap); 0: they stay
+  int kv = -1;           ///< index into Graph::kv_layers, set by the builder
+  /// The first position that a query at `position` sees.
+  int first(int position) const {
+    if (window == 0) return 0;
+    if (chunked) return position - position % window;
+    return position < window ? 0 : position - window + 1;
+  }
 };
 struct ConvParams {
   int state;  ///< index into Graph::recurrent_states
@@ -121,6 +142,7 @@ struct DeltaParams {
   }
 };
 
+/// What turns logits into probabilities. (The softmax of the chosen logits alone is the normalised softmax over all.)
 enum class Gating : std::uint8_t { softmax, sigmoid };
 struct RouteParams {
   int chosen;      ///< experts per token
@@ -129,20 +151,21 @@ struct RouteParams {
   float scale;     ///< multiplies the weights; 0 stands for 1
 };
 using Params = std::variant<std::monostate, NormParams, ScaleParams, SliceParams, RopeParams, AttentionParams, ConvParams,
-                            DeltaParams, RouteParams>;
+                            DeltaParams, RouteParams, CapParams>;
 
 struct Node {
   Op op = Op::add;
   int layer = -1;                          ///< block it belongs to; -1 before the first, Graph::layers after the last
   std::array<int, 5> in = {-1, -1, -1, -1, -1};  ///< tensors
   std::array<int, 2> out = {-1, -1};       ///< tensors
-  std::array<int, 2> weight = {-1, -1};    ///< weights
+  std::array<int, 3> weight = {-1, -1, -1};  ///< weights
   Params params;
 };
 
 /// Cache of one attention layer: keys [kv_heads, k_dim] and values [kv_heads, v_dim] per position.
 struct KvLayer {
   int layer, kv_heads, k_dim, v_dim;
+  int window = 0;  ///< positions back from the newest that are still read; 0: all
 };
 
 /// What a recurrent operation carries from token to token, float32; zero at the start of a sequence.
@@ -187,6 +210,8 @@ class Graph {
   Tensor scale(Tensor x, float factor);
   Tensor swiglu(Tensor gate, Tensor up);
   Tensor geglu(Tensor gate, Tensor up);
+  Tensor swiglu_clamped(Tensor gate, Tensor up);
+  Tensor softcap(Tensor x, float cap);
   Tensor sigmoid(Tensor x);
   Tensor sigmoid_gate(Tensor x, Tensor gate);
   Tensor decay(Tensor x, Weight bias, Weight a);
@@ -196,7 +221,10 @@ class Graph {
   Tensor slice(Tensor x, int begin, int dim);
   Tensor rope(Tensor x, int table);
   /// q [., heads, k_dim], k [., kv_heads, k_dim], v [., kv_heads, v_dim] -> [., 1, heads * v_dim].
-  Tensor attention(Tensor q, Tensor k, Tensor v, float scale);
+  /// A sink is a score of its head that takes its share of the softmax and gives nothing (arXiv:2309.17453).
+  Tensor attention(Tensor q, Tensor k, Tensor v, AttentionParams params, Weight sinks = {});
+  /// The same over what an earlier layer appends: `kv` is an index into `kv_layers`.
+  Tensor attention_over(int kv, Tensor q, AttentionParams params, Weight sinks = {});
   Tensor short_conv(Tensor x, Weight w, bool silu);
   /// q, k [., key heads, k_dim], v [., value heads, v_dim], log_decay and beta [., 1, value heads].
   Tensor delta_net(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor beta, KeyHeads order);
@@ -207,7 +235,7 @@ class Graph {
   };
   /// A bias is added to the probabilities that decide who is chosen; the weights are without it.
   Routing route(Tensor logits, const RouteParams& params, Weight bias = {});
-  Tensor expert_linear(Tensor x, Weight w, const Routing& routing);
+  Tensor expert_linear(Tensor x, Weight w, const Routing& routing, Weight bias = {}, Weight scale = {});
   Tensor combine(Tensor y, const Routing& routing);
 
   /// Records an error unless one is recorded already.
@@ -219,6 +247,7 @@ class Graph {
   bool valid(std::initializer_list<Tensor> tensors) const;
   Tensor same_shape(Op op, Tensor a, Tensor b);
   bool expect_vector(Weight w, int width);
+  bool expect_matrix(Weight w, int width, int rows);
   bool per_token(const char* op, std::initializer_list<Tensor> inputs);
   std::string describe(Tensor t) const;
 

@@ -40,6 +40,7 @@ struct Blueprint {
   graph::Graph graph;
   std::vector<const gguf::Tensor*> tensors;  ///< by weight of the graph; views into the file
   std::vector<const gguf::Tensor*> kept;     ///< known, but not part of the graph
+  std::vector<int> suppressed;               ///< tokens whose logits are minus infinity, ascending
 };
 
 /// Records the graph of the file's architecture. Errors name the key or tensor, or list the architectures known here.

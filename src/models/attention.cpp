@@ -25,6 +25,18 @@ HeadConfig read_heads(const Keys& keys, int layers) {
   return c;
 }
 
+std::vector<int> read_windows(const Keys& keys, int layers, int period, std::optional<int> otherwise) {
+  const int window = keys.integer("attention.sliding_window", 0, 1 << 30, otherwise);
+  std::vector<int> windows(static_cast<std::size_t>(layers), window);
+  const auto marked = keys.flags("attention.sliding_window_pattern", layers);
+  if (!marked) period = keys.integer("attention.sliding_window_pattern", 0, 1 << 12, period);
+  for (int layer = 0; layer < layers; ++layer) {
+    const std::size_t i = static_cast<std::size_t>(layer);
+    if (marked ? !(*marked)[i] : period > 0 && layer % period == period - 1) windows[i] = 0;
+  }
+  return windows;
+}
+
 Qkv project_qkv(graph::Graph& g, const Weights& w, graph::Tensor h, const HeadConfig& c, int layer) {
   const int n_heads = c.heads[static_cast<std::size_t>(layer)], n_kv = c.kv_heads[static_cast<std::size_t>(layer)];
   graph::Tensor q, k, v;
@@ -42,8 +54,8 @@ Qkv project_qkv(graph::Graph& g, const Weights& w, graph::Tensor h, const HeadCo
   return {g.heads(q, n_heads, c.k_dim), g.heads(k, n_kv, c.k_dim), g.heads(v, n_kv, c.v_dim)};
 }
 
-graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, float scale) {
-  return g.linear(g.attention(a.q, a.k, a.v, scale), w("attn_output"), w.bias("attn_output"));
+graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, const graph::AttentionParams& params) {
+  return g.linear(g.attention(a.q, a.k, a.v, params, w.optional("attn_sinks")), w("attn_output"), w.bias("attn_output"));
 }
 
 }  // namespace strata::models

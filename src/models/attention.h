@@ -1,6 +1,7 @@
 // Owns: what the attention layers of several architectures share: head counts, the dims of a head, the projections.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "graph/graph.h"
@@ -20,6 +21,10 @@ struct HeadConfig {
 };
 HeadConfig read_heads(const Keys& keys, int layers);
 
+/// The window of each layer, 0 where a layer sees all positions: `attention.sliding_window` positions on the layers that
+/// `attention.sliding_window_pattern` marks, by a flag each, or by a period p whose last layer in turn sees all.
+std::vector<int> read_windows(const Keys& keys, int layers, int period, std::optional<int> window = 0);
+
 struct Qkv {
   graph::Tensor q;  ///< [tokens, heads, k_dim]
   graph::Tensor k;  ///< [tokens, kv_heads, k_dim]
@@ -28,7 +33,7 @@ struct Qkv {
 /// Queries, keys and values of a layer: the rows of `attn_qkv` in this order, or attn_q, attn_k and attn_v. Biases are
 /// used where the file has them.
 Qkv project_qkv(graph::Graph& g, const Weights& w, graph::Tensor h, const HeadConfig& c, int layer);
-/// attn_output(softmax(scale q k^T) v), with its bias where the file has one.
-graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, float scale);
+/// attn_output(attention), with its bias and its sinks (`attn_sinks`) where the file has them.
+graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, const graph::AttentionParams& params);
 
 }  // namespace strata::models

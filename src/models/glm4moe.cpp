@@ -29,7 +29,7 @@ void build_glm4moe(Graph& g, const Keys& keys, const Weights& w, const Common& c
       q = g.rms_norm(q, b("attn_q_norm"), c.eps);
       k = g.rms_norm(k, b("attn_k_norm"), c.eps);
     }
-    x = g.add(x, attend(g, b, {g.rope(q, rope), g.rope(k, rope), v}, heads.scale));
+    x = g.add(x, attend(g, b, {g.rope(q, rope), g.rope(k, rope), v}, {heads.scale}));
 
     h = g.rms_norm(x, b("post_attention_norm"), c.eps);
     x = g.add(x, layer < dense ? swiglu_mlp(g, b, h) : g.add(swiglu_experts(g, b, h, route), shared_expert(g, b, h)));

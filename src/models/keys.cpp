@@ -38,6 +38,21 @@ std::vector<int> Keys::per_layer(std::string_view name, int layers, int low, int
   return out;
 }
 
+std::optional<std::vector<bool>> Keys::flags(std::string_view name, int layers) const {
+  const gguf::Value* value = file_.find(full(name));
+  if (!value || value->type() != gguf::ValueType::array) return std::nullopt;
+  std::vector<bool> out(static_cast<std::size_t>(layers), false);
+  if (value->count() < out.size()) reject(fail(ErrorCode::bad_file, full(name), ": ", value->count(), " values for ", layers, " layers"));
+  for (std::size_t i = 0; i < out.size() && i < value->count(); ++i) {
+    const gguf::Value element = value->element(i);
+    const auto integer = element.as_signed();
+    if (auto flag = element.as_bool()) out[i] = *flag;
+    else if (integer) out[i] = *integer != 0;
+    else reject(fail(ErrorCode::bad_file, full(name), ": values of type ", gguf::name(element.type()), " where booleans are needed"));
+  }
+  return out;
+}
+
 float Keys::number(std::string_view name, std::optional<float> otherwise) const {
   const gguf::Value* value = file_.find(full(name));
   if (value) {

@@ -26,7 +26,7 @@ Tensor normed_attention(Graph& g, const Weights& w, Tensor h, const HeadConfig& 
   auto [q, k, v] = project_qkv(g, w, h, heads, layer);
   q = g.rope(g.rms_norm(q, w("attn_q_norm"), eps), rope);
   k = g.rope(g.rms_norm(k, w("attn_k_norm"), eps), rope);
-  return attend(g, w, {q, k, v}, heads.scale);
+  return attend(g, w, {q, k, v}, {heads.scale});
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ void build_llama(Graph& g, const Keys& keys, const Weights& w, const Common& c) 
   const HeadConfig heads = read_heads(keys, c.layers);
   const bool experts = keys.integer("expert_count", 0, 1 << 12, 0) > 0;
   const graph::RouteParams route = experts ? read_route(keys, graph::Gating::softmax, /*normalise=*/true) : graph::RouteParams{};
-  const int rope = g.rope_table(rope_table(keys, heads.rope_dims, w.values("rope_freqs.weight"), /*adjacent=*/true));
+  const int rope = g.rope_table(rope_table(keys, w, heads.rope_dims, /*adjacent=*/true));
 
   Tensor x = g.embed(w("token_embd"));  // [tokens, 1, embedding]
   for (int layer = 0; layer < c.layers; ++layer) {
@@ -24,7 +24,7 @@ void build_llama(Graph& g, const Keys& keys, const Weights& w, const Common& c) 
 
     Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
     auto [q, k, v] = project_qkv(g, b, h, heads, layer);
-    x = g.add(x, attend(g, b, {g.rope(q, rope), g.rope(k, rope), v}, heads.scale));
+    x = g.add(x, attend(g, b, {g.rope(q, rope), g.rope(k, rope), v}, {heads.scale}));
 
     h = g.rms_norm(x, b("ffn_norm"), c.eps);
     x = g.add(x, experts ? swiglu_experts(g, b, h, route) : swiglu_mlp(g, b, h));

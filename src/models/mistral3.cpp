@@ -28,7 +28,7 @@ void build_mistral3(Graph& g, const Keys& keys, const Weights& w, const Common& 
 
     Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
     auto [q, k, v] = project_qkv(g, b, h, heads, layer);
-    x = g.add(x, attend(g, b, {g.rope(q, q_rope), g.rope(k, k_rope), v}, heads.scale));
+    x = g.add(x, attend(g, b, {g.rope(q, q_rope), g.rope(k, k_rope), v}, {heads.scale}));
 
     h = g.rms_norm(x, b("ffn_norm"), c.eps);
     x = g.add(x, experts ? swiglu_experts(g, b, h, route) : swiglu_mlp(g, b, h));

@@ -28,7 +28,7 @@ void build_olmoe(Graph& g, const Keys& keys, const Weights& w, const Common& c) 
     k = g.rms_norm(g.heads(k, 1, n_kv * heads.k_dim), b("attn_k_norm"), c.eps);
     q = g.rope(g.heads(q, n_heads, heads.k_dim), rope);
     k = g.rope(g.heads(k, n_kv, heads.k_dim), rope);
-    x = g.add(x, attend(g, b, {q, k, v}, heads.scale));
+    x = g.add(x, attend(g, b, {q, k, v}, {heads.scale}));
 
     h = g.rms_norm(x, b("ffn_norm"), c.eps);
     x = g.add(x, swiglu_experts(g, b, h, route));

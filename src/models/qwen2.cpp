@@ -21,7 +21,7 @@ void build_qwen2(Graph& g, const Keys& keys, const Weights& w, const Common& c) 
 
     Tensor h = g.rms_norm(x, b("attn_norm"), c.eps);
     auto [q, k, v] = project_qkv(g, b, h, heads, layer);
-    x = g.add(x, attend(g, b, {g.rope(q, rope), g.rope(k, rope), v}, heads.scale));
+    x = g.add(x, attend(g, b, {g.rope(q, rope), g.rope(k, rope), v}, {heads.scale}));
 
     h = g.rms_norm(x, b("ffn_norm"), c.eps);
     x = g.add(x, swiglu_mlp(g, b, h));

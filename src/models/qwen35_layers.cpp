@@ -39,7 +39,7 @@ Tensor gated_attention(Graph& g, const Qwen35Config& c, const Weights& w, Tensor
   Tensor v = g.heads(g.linear(h, w("attn_v")), n_kv, a.v_dim);
   q = g.rope(g.rms_norm(q, w("attn_q_norm"), eps), c.rope);
   k = g.rope(g.rms_norm(k, w("attn_k_norm"), eps), c.rope);
-  Tensor o = g.attention(q, k, v, a.scale);
+  Tensor o = g.attention(q, k, v, {a.scale});
   return g.linear(g.sigmoid_gate(o, gate), w("attn_output"));
 }
 

@@ -25,7 +25,7 @@ void build_qwen3moe(Graph& g, const Keys& keys, const Weights& w, const Common& 
     auto [q, k, v] = project_qkv(g, b, h, heads, layer);
     q = g.rope(g.rms_norm(q, b("attn_q_norm"), c.eps), rope);
     k = g.rope(g.rms_norm(k, b("attn_k_norm"), c.eps), rope);
-    x = g.add(x, attend(g, b, {q, k, v}, heads.scale));
+    x = g.add(x, attend(g, b, {q, k, v}, {heads.scale}));
 
     h = g.rms_norm(x, b("ffn_norm"), c.eps);
     x = g.add(x, swiglu_experts(g, b, h, route));

@@ -1,4 +1,6 @@
 // Owns: the table of architectures and what they share: reading the common keys, binding, the output head.
+#include <algorithm>
+
 #include "base/text.h"
 #include "models/architecture.h"
 
@@ -6,12 +8,17 @@ namespace strata::models {
 
 /// One row for each architecture: its `general.architecture` and the function in the file of that name.
 #define STRATA_ARCHITECTURES(row) \
+  row("gemma2", build_gemma2) \
+  row("gemma3", build_gemma3) \
+  row("gemma4", build_gemma4) \
   row("glm4moe", build_glm4moe) \
+  row("gpt-oss", build_gpt_oss) \
   row("granite", build_granite) \
   row("lfm2", build_lfm2) \
   row("llama", build_llama) \
   row("mistral3", build_mistral3) \
   row("olmoe", build_olmoe) \
+  row("phi3", build_phi3) \
   row("qwen2", build_qwen2) \
   row("qwen2moe", build_qwen2moe) \
   row("qwen3", build_qwen3) \
@@ -49,6 +56,24 @@ Common read_common(const Keys& keys) {
   c.embedding_length = keys.integer("embedding_length", 1, 1 << 24);
   c.eps = keys.number("attention.layer_norm_rms_epsilon");
   return c;
+}
+
+/// `tokenizer.ggml.suppress_tokens`: tokens that the model must not write, such as those that stand for images.
+Result<std::vector<int>> read_suppressed(const gguf::File& file, std::size_t vocabulary) {
+  constexpr const char* kKey = "tokenizer.ggml.suppress_tokens";
+  std::vector<int> out;
+  const gguf::Value* value = file.find(kKey);
+  if (!value) return out;
+  if (value->type() != gguf::ValueType::array || value->count() > vocabulary)
+    return fail(ErrorCode::bad_file, file.path(), ": ", kKey, ": no array of at most ", vocabulary, " tokens");
+  for (std::uint64_t i = 0; i < value->count(); ++i) {
+    const auto token = value->element(i).as_signed();
+    if (!token || *token < 0 || static_cast<std::uint64_t>(*token) >= vocabulary)
+      return fail(ErrorCode::bad_file, file.path(), ": ", kKey, ": value ", i, " is no token below ", vocabulary);
+    out.push_back(static_cast<int>(*token));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 }  // namespace
@@ -89,6 +114,9 @@ Result<std::unique_ptr<Blueprint>> build(const gguf::File& file) {
   if (blueprint->graph.info(blueprint->graph.hidden).width() != static_cast<std::size_t>(c.embedding_length))
     return fail(ErrorCode::bad_file, keys.full("embedding_length"), ": ", c.embedding_length, " where token_embd.weight has rows of ",
                 blueprint->graph.info(blueprint->graph.hidden).width());
+  auto suppressed = read_suppressed(file, blueprint->graph.info(blueprint->graph.logits).width());
+  if (!suppressed) return suppressed.error();
+  blueprint->suppressed = std::move(*suppressed);
   blueprint->tensors = std::move(bindings.tensors);
   blueprint->kept = std::move(bindings.kept);
   return blueprint;

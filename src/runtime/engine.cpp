@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <variant>
 
 #include "base/text.h"
 
@@ -86,6 +88,7 @@ Result<void> Engine::place(std::vector<Placement> placement, const ModelOptions&
     log(options, LogLevel::info, str(count, " of ", graph.layers, " blocks on ", placement[p].device->info().description));
     places_.push_back({std::move(placement[p].device), {}});
   }
+  if (auto together = check_shared_caches(); !together) return together;
   stages_ = graph::plan_stages(graph, device_of_layer_);
   export_watched();
   for (const graph::Stage& stage : stages_)
@@ -105,6 +108,20 @@ void Engine::export_watched() {
         const bool exported = std::find(stage.exports.begin(), stage.exports.end(), out) != stage.exports.end();
         if (watched && !exported) stage.exports.push_back(out);
       }
+}
+
+/// A block that reads the cache of another must be where that is.
+Result<void> Engine::check_shared_caches() const {
+  const graph::Graph& graph = blueprint_->graph;
+  for (const graph::Node& node : graph.nodes) {
+    const auto* attention = std::get_if<graph::AttentionParams>(&node.params);
+    if (!attention) continue;
+    const int owner = graph.kv_layers[static_cast<std::size_t>(attention->kv)].layer;
+    if (device_of_layer_[static_cast<std::size_t>(owner)] != device_of_layer_[static_cast<std::size_t>(node.layer)])
+      return fail(ErrorCode::invalid_argument, file_->path(), ": block ", node.layer, " reads the cache of block ", owner,
+                  ", so both must be on one device: put blocks ", owner, " to ", graph.layers - 1, " on the last one");
+  }
+  return {};
 }
 
 /// Copies every borrowed weight once into one block of huge pages; leaves pages_ at mmap where there is no room.
@@ -243,7 +260,11 @@ Result<void> Engine::run(const backend::Step& step, std::span<float> logits) {
     if (auto seen = watch_.after_step(step, read); !seen) return seen;
   }
   if (logits.empty()) return {};
-  return programs_.back()->read(graph.tensors[static_cast<std::size_t>(graph.logits.id)].storage, logits);
+  auto read = programs_.back()->read(graph.tensors[static_cast<std::size_t>(graph.logits.id)].storage, logits);
+  for (int token : blueprint_->suppressed)
+    for (std::size_t at = static_cast<std::size_t>(token); at < logits.size(); at += static_cast<std::size_t>(vocabulary_))
+      logits[at] = -std::numeric_limits<float>::infinity();
+  return read;
 }
 
 }  // namespace strata::runtime

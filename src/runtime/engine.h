@@ -67,6 +67,7 @@ class Engine {
   void export_watched();
   /// The last stage before `before` that exports a tensor; `before` where there is none.
   std::size_t source_of(int tensor, std::size_t before) const;
+  Result<void> check_shared_caches() const;
   Result<void> load_weights(const ModelOptions& options);
   Result<void> gather_in_huge_pages(const ModelOptions& options, std::span<const std::vector<bool>> needed);
   Result<void> make_state(KvType type);

@@ -140,8 +140,9 @@ class Stepper {
     std::vector<backend::SequenceStep> sequences;
     int row = 0;
     for (const Share& share : shares) {
-      const runtime::Sequence& sequence = *states_[share.work]->sequence;
-      sequences.push_back({row, share.count, sequence.length(), sequence.pages(), std::max(sequence.slot(), 0)});
+      const Session::State& state = *states_[share.work];
+      const runtime::Sequence& sequence = *state.sequence;
+      sequences.push_back({row, share.count, sequence.length(), sequence.pages(), std::max(sequence.slot(), 0), state.context});
       row += share.count;
     }
     logits_.resize(outputs_.size() * static_cast<std::size_t>(engine_.vocabulary()));

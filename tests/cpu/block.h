@@ -74,7 +74,7 @@ inline Tensor attention_block(Model& m, Tensor x, TensorType type, int table) {
   Tensor k = g.heads(g.linear(h, m.add("attn_k", type, {e, kv_heads * dim, 1, 1})), kv_heads, dim);
   k = g.rope(k, table);
   Tensor v = g.heads(g.linear(h, m.add("attn_v", mixed(type), {e, kv_heads * dim, 1, 1})), kv_heads, dim);
-  Tensor y = g.sigmoid_gate(g.attention(q, k, v, 0.3f), g.heads(gate, 1, heads * dim));
+  Tensor y = g.sigmoid_gate(g.attention(q, k, v, {0.3f}), g.heads(gate, 1, heads * dim));
   return g.add(x, g.linear(y, m.add("attn_output", type, {heads * dim, e, 1, 1})));
 }
 

@@ -26,7 +26,7 @@ TEST_CASE("a graph records nodes with shapes") {
   Tensor h = g.rms_norm(x, vector(g, "norm.weight", 8), 1e-5f);
   Tensor q = g.heads(g.linear(h, matrix(g, "q.weight", 8, 12)), 3, 4);
   Tensor kv = g.heads(g.linear(h, matrix(g, "kv.weight", 8, 4)), 1, 4);
-  Tensor o = g.attention(q, kv, kv, 0.5f);
+  Tensor o = g.attention(q, kv, kv, {0.5f});
   g.logits = g.linear(g.gather(o), matrix(g, "output.weight", 12, 100));
   REQUIRE_FALSE(g.error());
   CHECK(g.nodes.size() == 7);
@@ -70,7 +70,7 @@ TEST_CASE("a weight of the wrong shape is named, and recording goes on harmlessl
     Graph g;
     Tensor x = g.embed(matrix(g, "token_embd.weight", 12, 100));
     Tensor q = g.heads(x, 3, 4), k = g.heads(g.slice(x, 0, 8), 2, 4);
-    g.attention(q, k, k, 1.0f);
+    g.attention(q, k, k, {1.0f});
     CHECK(mentions(g, "3 query heads"));
     Graph empty;
     empty.heads(empty.embed(matrix(empty, "token_embd.weight", 12, 100)), 0, 0);
@@ -101,7 +101,7 @@ TEST_CASE("a weight of the wrong shape is named, and recording goes on harmlessl
   SECTION("state needs every token") {
     Graph g;
     Tensor x = g.gather(g.heads(g.embed(matrix(g, "token_embd.weight", 8, 100)), 2, 4));
-    g.attention(x, x, x, 1.0f);
+    g.attention(x, x, x, {1.0f});
     CHECK(mentions(g, "attention"));
     Graph h;
     h.short_conv(h.gather(h.embed(matrix(h, "token_embd.weight", 8, 100))), matrix(h, "conv.weight", 4, 8), true);

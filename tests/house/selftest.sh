@@ -93,7 +93,7 @@ fresh_tree
 { echo "// Owns: x. Knows y."; printf '\n%.0s' {1..600}; } > src/base/long.cpp
 expect fail "601 lines" rules.sh "over 600 lines"
 fresh_tree
-for part in a b; do { echo "// Owns: x. Knows y."; printf '\n%.0s' {1..420}; } > src/backend/ref/$part.cpp; done
+for part in a b; do { echo "// Owns: x. Knows y."; printf '\n%.0s' {1..420}; } > src/backend/ref/ops_$part.cpp; done
 expect fail "842 lines of reference" rules.sh "over 800 lines"
 breaks_rule "tab characters" src/base/io.cpp "$(printf '\tint x;')"
 breaks_rule "paths of one machine" src/base/io.cpp 'const char* path = "/ro''ot/x";'

@@ -44,6 +44,19 @@ std::vector<Case> cases() {
        [](double a, double b, double) { return gelu(a) * b; }, 12,
        // six roundings of the argument, which are errors of the exponent
        [](double a, double b, double) { return 6 * std::fabs(gelu_argument(a) * gelu(a) * b); }},
+      {"swiglu_clamped", [](auto& k, auto a, auto b, auto, auto out, int n) { k.swiglu_clamped(a, b, out, n); },
+       [](double a, double b, double) {
+         const double g = std::min(a, 7.0);
+         return g * sigmoid(1.702 * g) * (std::clamp(b, -7.0, 7.0) + 1);
+       },
+       10,
+       // the sum of up and one may cancel, and the argument's rounding is an error of the exponent
+       [](double a, double b, double) {
+         const double g = std::min(a, 7.0), product = g * sigmoid(1.702 * g), factor = std::clamp(b, -7.0, 7.0) + 1;
+         return std::fabs(product) * (1 + 3 * std::fabs(g * factor));
+       }},
+      {"softcap", [](auto& k, auto a, auto, auto, auto out, int n) { k.softcap(a, 5.0f, out, n); },
+       [](double a, double, double) { return 5 * std::tanh(a / 5); }, 8},
       {"sigmoid_mul", [](auto& k, auto a, auto b, auto, auto out, int n) { k.sigmoid_mul(a, b, out, n); },
        [](double a, double b, double) { return a * sigmoid(b); }, 10},
       {"softplus_mul", [](auto& k, auto a, auto b, auto c, auto out, int n) { k.softplus_mul(a, b, c, out, n); },
@@ -124,6 +137,11 @@ TEST_CASE("activations are accurate over their whole range and stable beyond it"
     isa->sigmoid(in, out, 4), expect(1, 0);
     isa->swiglu(in, one, out, 4), expect(kInfinity, 0);
     isa->geglu(in, one, out, 4), expect(kInfinity, 0);
+    isa->swiglu_clamped(in, one, out, 4);
+    CHECK(out[0] == Approx(14.0).epsilon(1e-4));
+    CHECK(std::fabs(out[1]) < 1e-37f);
+    CHECK(std::isnan(out[2]));
+    isa->softcap(in, 5.0f, out, 4), expect(5, -5);
     isa->softplus_mul(in, zero, one, out, 4), expect(kInfinity, 0);
   }
 }

@@ -23,7 +23,7 @@ struct Head {
       for (float& x : *rows) x = formats::to_float(formats::to_half(x));
   }
 
-  void attend(const IsaKernels& isa, int first, int count, KvFormat format) {
+  void attend(const IsaKernels& isa, int first, int count, KvFormat format, float softcap = 0) {
     const Guarded<float> query(q);
     const auto part = [&](const std::vector<float>& rows, int dim) {
       const std::vector<float> floats(rows.begin() + std::size_t(first) * dim, rows.begin() + std::size_t(first + count) * dim);
@@ -36,17 +36,18 @@ struct Head {
     };
     const Guarded<std::uint8_t> keys(part(k, k_dim)), values(part(v, v_dim));
     Guarded<float> scores(static_cast<std::size_t>(count)), out(acc);
-    isa.attention_split({query.data(), keys.data(), values.data(), count, k_dim, v_dim, 0.3f, format, scores.data(), &max, &sum, out.data()});
+    isa.attention_split({query.data(), keys.data(), values.data(), count, k_dim, v_dim, 0.3f, softcap, format, scores.data(), &max, &sum, out.data()});
     acc.assign(out.data(), out.data() + v_dim);
   }
 
   /// sum_i softmax(0.3 <q, k_i>) v_i over `depth` positions.
-  std::vector<double> exact(int depth) const {
+  std::vector<double> exact(int depth, double softcap = 0) const {
     std::vector<double> score(depth), out(v_dim, 0.0);
     double most = -HUGE_VAL, total = 0;
     for (int i = 0; i < depth; ++i) {
       for (int d = 0; d < k_dim; ++d) score[i] += double(q[d]) * k[std::size_t(i) * k_dim + d];
       score[i] *= double(0.3f);
+      if (softcap != 0) score[i] = softcap * std::tanh(score[i] / softcap);
       most = std::max(most, score[i]);
     }
     for (double& s : score) total += s = std::exp(s - most);
@@ -133,6 +134,19 @@ TEST_CASE("attention over splits agrees with double arithmetic") {
               REQUIRE(std::fabs(head.acc[d] / head.sum - exact[d]) <= (64 + 8 * length) * 0x1p-24 * 4);
           }
         }
+}
+
+TEST_CASE("attention with capped scores agrees with double arithmetic") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const float spread : {1.0f, 30.0f}) {
+      INFO(isa->name << " spread " << spread);
+      Head head(64, 48, 37, spread);
+      head.attend(*isa, 0, 37, KvFormat::f32, 5.0f);
+      const std::vector<double> exact = head.exact(37, 5.0);
+      double length = 0;
+      for (const float x : head.q) length += std::fabs(x);
+      for (int d = 0; d < 48; ++d) REQUIRE(std::fabs(head.acc[d] / head.sum - exact[d]) <= (64 + 8 * length) * 0x1p-24 * 4);
+    }
 }
 
 TEST_CASE("attention on f16 rows equals attention on the same numbers as floats") {

@@ -8,7 +8,7 @@ namespace {
 using namespace strata;
 using namespace strata::test;
 
-Model load_split(const std::string& path, int remote_layers, bool remote_first) {
+Result<Model> load_split(const std::string& path, int remote_layers, bool remote_first) {
   std::vector<runtime::Placement> placement;
   auto cpu = [&](int layers) { placement.push_back({backend::open_device("cpu", {1, ""}).value_or_throw(), layers}); };
   auto remote = [&](int layers) { placement.push_back({RemoteDevice::make(), layers}); };
@@ -23,7 +23,7 @@ Model load_split(const std::string& path, int remote_layers, bool remote_first) 
   }
   ModelOptions options;
   options.kv_type = KvType::f32;
-  return runtime::load_model(path, std::move(placement), options).value_or_throw();
+  return runtime::load_model(path, std::move(placement), options);
 }
 
 TEST_CASE("goldens agree on a device with its own address space, whole and split after any layer") {
@@ -34,11 +34,18 @@ TEST_CASE("goldens agree on a device with its own address space, whole and split
     Golden golden = read_golden(*folder + "/" + name);
     int layers = ModelFile::open(path).value_or_throw().summary().value_or_throw().layers;
     INFO(name << ", " << layers << " layers");
-    CHECK(worst_nmse(logits_of(load_split(path, -1, true), golden.tokens, 40), golden) < 1e-6);
+    CHECK(worst_nmse(logits_of(load_split(path, -1, true).value_or_throw(), golden.tokens, 40), golden) < 1e-6);
     for (int after = 0; after <= layers; ++after)
       for (bool remote_first : {true, false}) {
         INFO("split after " << after << (remote_first ? ", remote first" : ", cpu first"));
-        Model model = load_split(path, after, remote_first);
+        auto loaded = load_split(path, after, remote_first);
+        if (!loaded && name == "gemma4-e2b") {  // its last blocks read the caches of earlier ones
+          CHECK(after > 0);
+          CHECK(after < layers);
+          CHECK(loaded.error().message.find("both must be on one device") != std::string::npos);
+          continue;
+        }
+        Model model = std::move(loaded).value_or_throw();
         CHECK(worst_nmse(logits_of(model, golden.tokens, 40), golden) < 1e-6);
         CHECK(worst_nmse(logits_of(model, golden.tokens, 3), golden) < 1e-6);
       }

@@ -13,8 +13,31 @@ namespace strata::test {
 
 /// The float32 goldens of the architectures that strata runs: `<shared>/conformance/models/<name>.{gguf,json,logits.f32}`.
 inline const std::vector<std::string> kGoldenModels = {
-    "glm4moe-mtp", "granite", "lfm2", "llama-gqa", "llama-mixtral", "llama-rope3", "mistral3-yarn", "olmoe", "qwen2-bias",
-    "qwen2moe", "qwen3-tied", "qwen3-untied", "qwen35-mtp", "qwen35moe-mtp", "qwen3moe", "qwen3next"};
+    "gemma2",
+    "gemma3-swa",
+    "gemma4-dense",
+    "gemma4-e2b",
+    "gemma4-moe",
+    "glm4moe-mtp",
+    "gpt-oss",
+    "granite",
+    "lfm2",
+    "llama-gqa",
+    "llama-mixtral",
+    "llama-rope3",
+    "mistral3-yarn",
+    "olmoe",
+    "phi3-longrope-long",
+    "phi3-longrope-short",
+    "qwen2-bias",
+    "qwen2moe",
+    "qwen3-tied",
+    "qwen3-untied",
+    "qwen35-mtp",
+    "qwen35moe-mtp",
+    "qwen3moe",
+    "qwen3next",
+};
 
 struct Golden {
   std::vector<Token> tokens;

@@ -143,7 +143,7 @@ TEST_CASE("golden: attention is causal, grouped and remembers", "[ops]") {
     Bench b;
     const float ln2 = 0.6931471806f;  // so that a score of 1 weighs twice a score of 0
     Tensor q = b.input(2, 1), k = b.input(1, 1), v = b.input(1, 2);
-    b.watch(b.g.attention(q, k, v, ln2));
+    b.watch(b.g.attention(q, k, v, {ln2}));
     b.start(type);
     // Heads q = 0 and 1 share keys 0, 1 | 2; weights of the second: 1, 2 | 4.
     require_close(b.step({{0, 1, 0, 1}, {0, 1}, {6, 12, 0, 3}}, {0, 1}), {6, 12, 6, 12, 3, 7.5, 2, 6});
@@ -154,7 +154,7 @@ TEST_CASE("golden: attention is causal, grouped and remembers", "[ops]") {
 TEST_CASE("golden: the f16 cache rounds keys and values", "[ops]") {
   Bench b;
   Tensor q = b.input(1, 1), k = b.input(1, 1), v = b.input(1, 2);
-  b.watch(b.g.attention(q, k, v, 1.0f));
+  b.watch(b.g.attention(q, k, v, {1.0f}));
   b.start(KvType::f16);
   const Values y = b.step({{0}, {0}, {1.0f + 1.0f / 4096, 2049}}, {0});
   CHECK(y[0] == 1.0f);     // 11 bits of precision
@@ -280,7 +280,7 @@ TEST_CASE("ref refuses steps that are inconsistent", "[ops]") {
   Graph g;
   const Values table(12, 1.0f);
   Tensor x = g.embed(g.weight({"table", TensorType::f32, {4, 3, 1, 1}}));
-  Tensor y = g.gather(g.attention(x, x, x, 1.0f));
+  Tensor y = g.gather(g.attention(x, x, x, {1.0f}));
   graph::Stage stage{0, {0, 1, 2}, {}, {y.id}};
   WeightSource source;
   source.mapped = std::as_bytes(std::span(table));

@@ -85,7 +85,7 @@ TEST_CASE("oracle: attention is a masked softmax between two matrix products", "
   check(
       [&](Bench& bench) {
         const Tensor a = bench.input(heads, k_dim), b = bench.input(kv_heads, k_dim), c = bench.input(kv_heads, v_dim);
-        bench.watch(bench.g.attention(a, b, c, static_cast<float>(scale)));
+        bench.watch(bench.g.attention(a, b, c, {static_cast<float>(scale)}));
       },
       {q, k, v}, out);
 }

@@ -63,6 +63,7 @@ struct Attention {
     int i = 0;
     for (; i + 4 <= call.count; i += 4) dots<4>(call, k, i);
     for (; i < call.count; ++i) dots<1>(call, k, i);
+    if (call.softcap != 0) E::softcap(call.scores, call.softcap, call.scores, call.count);
 
     const float none = -__builtin_inff(), before = *call.max;
     const float within = E::largest(call.scores, call.count), now = within > before ? within : before;

@@ -118,6 +118,17 @@ struct Elementwise {
       return x / (B(1.0f) + exp(-twice)) * u;
     }, gate, up);
   }
+  static void swiglu_clamped(const float* gate, const float* up, float* out, int n) {
+    const B limit(7.0f);
+    map(out, n, [&](const B& g, const B& u) {
+      const B x = max(B(-60.0f), min(limit, g));  // zero below; the bound keeps -infinity from giving NaN
+      return x / (B(1.0f) + exp(B(-1.702f) * x)) * (max(-limit, min(limit, u)) + B(1.0f));
+    }, gate, up);
+  }
+  static void softcap(const float* x, float cap, float* out, int n) {
+    const B inverse(1.0f / cap), whole(cap);
+    map(out, n, [&](const B& v) { return whole * tanh(v * inverse); }, x);
+  }
   static void silu(const float* x, float* out, int n) { map(out, n, silu_of, x); }
   static void sigmoid(const float* x, float* out, int n) { map(out, n, sigmoid_of, x); }
   static void sigmoid_mul(const float* x, const float* gate, float* out, int n) {

@@ -27,6 +27,8 @@ struct Lane {
   friend Lane operator-(Lane a) { return -a.v; }
   friend Lane abs(Lane a) { return a.v < 0 ? -a.v : a.v; }
   friend Lane max(Lane a, Lane b) { return a.v > b.v ? a.v : b.v; }  // b when either is NaN, as in vmaxps
+  friend Lane min(Lane a, Lane b) { return a.v < b.v ? a.v : b.v; }  // likewise
+  friend Lane tanh(Lane a) { return ::tanhf(a.v); }
   friend Lane log1p(Lane a) { return ::log1pf(a.v); }
 
   /// e^x within 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, and a Taylor polynomial of e^r. NaN stays NaN.

@@ -35,6 +35,8 @@ constexpr IsaKernels make_table(bool (*supported)(), const FormatRows& formats) 
           .add_scaled = E::add_scaled,
           .swiglu = E::swiglu,
           .geglu = E::geglu,
+          .swiglu_clamped = E::swiglu_clamped,
+          .softcap = E::softcap,
           .silu = E::silu,
           .sigmoid = E::sigmoid,
           .sigmoid_mul = E::sigmoid_mul,

@@ -100,9 +100,11 @@ void Compiler::emit(const Group& group) {
     case graph::Op::l2_norm: return norm(n);
     case graph::Op::linear: return linear(group);
     case graph::Op::scale:
+    case graph::Op::softcap:
     case graph::Op::sigmoid: return unary(n);
     case graph::Op::add:
     case graph::Op::swiglu:
+    case graph::Op::swiglu_clamped:
     case graph::Op::geglu: return binary(n);
     case graph::Op::sigmoid_gate:
       return array(n.in[1]).width() == 1 && array(n.in[0]).width() != 1 ? gate_by_scalar(n) : binary(n);

@@ -47,8 +47,8 @@ struct Kernels {
 /// One attention layer: its queries and outputs in the program's memory, its cache in the state.
 struct Layer {
   AttentionShape shape;
-  int kv;  ///< index of the cache
-  float scale;
+  graph::AttentionParams params;
+  const float* sinks;  ///< [heads] or null
   std::size_t q, out;  ///< offsets
   Kernels kernel;
 
@@ -71,15 +71,15 @@ struct Layer {
       *sum_of(partial) = 0;
     }
     const int end = std::min((split + 1) * kSplit, place.position + 1);
-    for (int position = split * kSplit; position < end;) {
+    for (int position = std::max(split * kSplit, params.first(place.position)); position < end;) {
       const int page = sequence.pages[size(position / page_tokens)], within = position % page_tokens;
       const int n = std::min(end - position, page_tokens - within);
-      const std::byte* k = s.state.keys(page, kv, kv_head) + size(within) * size(shape.k_dim) * element;
-      const std::byte* v = s.state.values(page, kv, kv_head) + size(within) * size(shape.v_dim) * element;
+      const std::byte* k = s.state.keys(page, params.kv, kv_head) + size(within) * size(shape.k_dim) * element;
+      const std::byte* v = s.state.values(page, params.kv, kv_head) + size(within) * size(shape.v_dim) * element;
       for (int h = 0; h < count; ++h) {
         float* partial = partials + size(h) * stride();
         const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
-        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, scale,
+        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, params.scale, params.softcap,
                       half ? kernels::KvFormat::f16 : kernels::KvFormat::f32, scores, max_of(partial), sum_of(partial),
                       partial});
       }
@@ -102,11 +102,21 @@ struct Layer {
 
   void finish(const StepView& s, std::size_t row, int head, float* partial) const {
     float* to = s.floats(out) + (row * size(shape.heads) + size(head)) * size(shape.v_dim);
-    kernel.scale(partial, 1.0f / *sum_of(partial), to, shape.v_dim);
+    float factor = 1.0f / *sum_of(partial);
+    if (sinks) {
+      const float max = std::max(*max_of(partial), sinks[head]), keep = std::exp(*max_of(partial) - max);
+      factor = keep / (*sum_of(partial) * keep + std::exp(sinks[head] - max));
+    }
+    kernel.scale(partial, factor, to, shape.v_dim);
   }
 
-  int splits(const StepView& s, std::size_t row) const {
-    return splits_of(s.places[s.token_row(shape.rows, row)].position + 1);
+  /// The splits that hold what a row sees.
+  struct Splits {
+    int first, end;
+  };
+  Splits splits(const StepView& s, std::size_t row) const {
+    const int position = s.places[s.token_row(shape.rows, row)].position;
+    return {params.first(position) / kSplit, splits_of(position + 1)};
   }
 
   /// Pieces are dealt out in turn: later rows have more to read.
@@ -118,8 +128,9 @@ struct Layer {
     for (std::size_t i = size(share.thread); i < s.rows(shape.rows) * pieces; i += size(share.threads)) {
       const std::size_t row = i / pieces;
       const int head = static_cast<int>(i % pieces) * group;
-      attend(s, row, head, group, 0, total, scores);
-      for (int split = 1; split < splits(s, row); ++split) {
+      const auto [first, end] = splits(s, row);
+      attend(s, row, head, group, first, total, scores);
+      for (int split = first + 1; split < end; ++split) {
         attend(s, row, head, group, split, later, scores);
         for (int h = 0; h < group; ++h) merge(total + size(h) * stride(), later + size(h) * stride());
       }
@@ -135,7 +146,7 @@ struct Layer {
     for (std::size_t i = size(share.thread); i < all; i += size(share.threads)) {
       const std::size_t row = i % pieces / groups;
       const int head = static_cast<int>(i % groups) * group, split = static_cast<int>(i / pieces);
-      if (split >= splits(s, row)) continue;
+      if (const auto [first, end] = splits(s, row); split < first || split >= end) continue;
       const std::size_t at = size(split) * heads + row * size(shape.heads) + size(head);
       attend(s, row, head, group, split, s.partials + at * stride(), scores);
     }
@@ -143,8 +154,9 @@ struct Layer {
     const Range mine = share.of(heads);
     for (std::size_t i = mine.begin; i < mine.end; ++i) {
       const std::size_t row = i / size(shape.heads);
-      float* total = s.partials + i * stride();
-      for (int split = 1; split < splits(s, row); ++split) merge(total, total + size(split) * heads * stride());
+      const auto [first, end] = splits(s, row);
+      float* total = s.partials + (size(first) * heads + i) * stride();
+      for (int split = first + 1; split < end; ++split) merge(total, total + size(split - first) * heads * stride());
       finish(s, row, static_cast<int>(i % size(shape.heads)), total);
     }
   }
@@ -180,18 +192,19 @@ void Compiler::append(const Node& n, Access cache) {
 }
 
 void Compiler::attention(const Node& n) {
-  const Array q = in(n, 0), k = in(n, 1), v = in(n, 2), y = out(n);
+  const Array q = in(n, 0), y = out(n);
   const auto params = std::get<graph::AttentionParams>(n.params);
+  const graph::KvLayer& kv = graph_.kv_layers[size(params.kv)];
   // Caches lie outside the program's memory; the barriers before and after writing them are found as if behind it.
   constexpr std::size_t kCaches = ~(graph::Arena::npos >> 1);
   const Access cache = region(kCaches + size(params.kv), 1, false);
-  append(n, cache);
+  if (n.in[1] >= 0) append(n, cache);
 
-  const AttentionShape shape{q.rows, q.heads, k.heads, k.dim, v.dim};
-  const Layer layer{shape,    params.kv, params.scale, q.offset,
+  const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, kv.v_dim};
+  const Layer layer{shape,    params, vector(n.weight[0]), q.offset,
                     y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, isa_.to_f16}};
   out_.attention.push_back(shape);
-  need_scratch((size(kSplit) + 2 * size(q.heads / k.heads) * partial_stride(shape)) * sizeof(float));
+  need_scratch((size(kSplit) + 2 * size(q.heads / kv.kv_heads) * partial_stride(shape)) * sizeof(float));
   add({read(q), write(y), cache}, [layer](const StepView& s, Share share) {
     const Work work(layer.shape, s.rows(layer.shape.rows), s.depth, share.threads);
     if (work.whole)

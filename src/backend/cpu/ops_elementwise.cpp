@@ -15,8 +15,10 @@ std::size_t size(int n) { return static_cast<std::size_t>(n); }
 
 void Compiler::embed(const Node& n) {
   const graph::WeightInfo& table = weight_info(n.weight[0]);
-  out_.embedding = table.name;
-  out_.vocabulary = table.ne[1];
+  if (out_.embedding.empty() || table.ne[1] < out_.vocabulary) {
+    out_.embedding = table.name;
+    out_.vocabulary = table.ne[1];
+  }
   const Array y = out(n);
   add_items(by_row(y), {write(y, by_row(y))},
             [y, rows = weight_data(n.weight[0]), stride = row_bytes(table.type, table.ne[0]),
@@ -51,19 +53,23 @@ void Compiler::norm(const Node& n) {
 
 void Compiler::unary(const Node& n) {
   const Array x = in(n), y = out(n);
-  const bool sigmoid = n.op == graph::Op::sigmoid;
   const Cut cut = follow(x, by_row(y));
   const std::size_t piece = y.width() / size(cut.units);
-  const float factor = sigmoid ? 1.0f : std::get<graph::ScaleParams>(n.params).factor;
-  add_items(cut, {read(x, cut), write(y, cut)},
-            [=, scale = isa_.scale, squash = isa_.sigmoid](const StepView& s, Share, std::size_t i) {
-              const float* from = s.floats(x.offset) + i * piece;
-              float* to = s.floats(y.offset) + i * piece;
-              if (sigmoid)
-                squash(from, to, static_cast<int>(piece));
-              else
-                scale(from, factor, to, static_cast<int>(piece));
-            });
+  auto run = [&](auto kernel) {
+    add_items(cut, {read(x, cut), write(y, cut)}, [=](const StepView& s, Share, std::size_t i) {
+      kernel(s.floats(x.offset) + i * piece, s.floats(y.offset) + i * piece, static_cast<int>(piece));
+    });
+  };
+  if (n.op == graph::Op::sigmoid)
+    run(isa_.sigmoid);
+  else if (n.op == graph::Op::scale)
+    run([kernel = isa_.scale, factor = std::get<graph::ScaleParams>(n.params).factor](auto from, auto to, int count) {
+      kernel(from, factor, to, count);
+    });
+  else
+    run([kernel = isa_.softcap, cap = std::get<graph::CapParams>(n.params).cap](auto from, auto to, int count) {
+      kernel(from, cap, to, count);
+    });
 }
 
 void Compiler::binary(const Node& n) {
@@ -75,6 +81,7 @@ void Compiler::binary(const Node& n) {
                 : n.op == graph::Op::mul    ? isa_.mul
                 : n.op == graph::Op::swiglu ? isa_.swiglu
                 : n.op == graph::Op::geglu  ? isa_.geglu
+                : n.op == graph::Op::swiglu_clamped ? isa_.swiglu_clamped
                                             : isa_.sigmoid_mul;
   add_items(cut, {read(a, cut), read(b, cut), write(y, cut)}, [=](const StepView& s, Share, std::size_t i) {
     kernel(s.floats(a.offset) + i * piece, s.floats(b.offset) + i * piece, s.floats(y.offset) + i * piece,
@@ -160,7 +167,8 @@ void Compiler::rope_tables() {
         cos_sin[2 * pairs] = static_cast<float>(temperature);
         return;
       }
-      const double theta = position * rope.frequency[pair], magnitude = rope.magnitude * temperature;
+      const int context = s.step.sequences[size(s.places[token].sequence)].context;
+      const double theta = position * rope.frequencies(context)[pair], magnitude = rope.magnitude * temperature;
       cos_sin[pair] = static_cast<float>(std::cos(theta) * magnitude);
       cos_sin[pairs + pair] = static_cast<float>(std::sin(theta) * magnitude);
     });

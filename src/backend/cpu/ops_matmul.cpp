@@ -60,8 +60,10 @@ struct Compiler::Matrix {
   kernels::MatmulKernel kernel;
   ActivationRows x;
   std::size_t y;         ///< offset of float [entries][rows]
-  const float* bias;     ///< [rows] or null
+  const float* bias;     ///< [experts][rows] or null
+  const float* scale;    ///< [experts] or null
   void (*add)(const float* a, const float* b, float* out, int n);
+  void (*multiply_by)(const float* x, float factor, float* out, int n);
 
   std::uint64_t unit_cost() const { return kRowUnit * row_stride; }
 
@@ -72,10 +74,10 @@ struct Compiler::Matrix {
     if (tokens.count > 1) step = std::max(kCachedWeights / row_stride / kRowUnit * kRowUnit, kRowUnit);
     for (std::size_t row = units_of_rows.begin * kRowUnit; row < end; row += step)
       for (std::size_t token = 0; token < tokens.count; token += kTokenBlock)
-        multiply_block(s, data + (expert * rows + row) * row_stride, row, std::min(step, end - row), tokens, token);
+        multiply_block(s, expert, row, std::min(step, end - row), tokens, token);
   }
 
-  void multiply_block(const StepView& s, const std::byte* weights, std::size_t row, std::size_t count, Tokens tokens,
+  void multiply_block(const StepView& s, std::size_t expert, std::size_t row, std::size_t count, Tokens tokens,
                       std::size_t first) const {
     const void* from[kTokenBlock];
     float* to[kTokenBlock];
@@ -85,9 +87,10 @@ struct Compiler::Matrix {
       from[i] = s.memory + x.offset + entry / tokens.share * x.stride;
       to[i] = s.floats(y) + entry * rows + row;
     }
-    kernel({weights, row_stride, from, to, static_cast<int>(count), static_cast<int>(block), k});
-    if (bias)
-      for (std::size_t i = 0; i < block; ++i) add(to[i], bias + row, to[i], static_cast<int>(count));
+    const std::size_t at = expert * rows + row;
+    kernel({data + at * row_stride, row_stride, from, to, static_cast<int>(count), static_cast<int>(block), k});
+    for (std::size_t i = 0; scale && i < block; ++i) multiply_by(to[i], scale[expert], to[i], static_cast<int>(count));
+    for (std::size_t i = 0; bias && i < block; ++i) add(to[i], bias + at, to[i], static_cast<int>(count));
   }
 };
 
@@ -148,7 +151,7 @@ Compiler::Matrix Compiler::matrix(const Node& n) {
   const kernels::FormatKernels* format = kernels::find_format(isa_, w.type);
   return {weight_data(n.weight[0]), row_bytes(w.type, w.ne[0]), w.ne[1],        w.ne[2],
           static_cast<int>(w.ne[0]), format->matmul,            activation(n), out(n).offset,
-          vector(n.weight[1]),       isa_.add};
+          vector(n.weight[1]),       vector(n.weight[2]), isa_.add,      isa_.scale};
 }
 
 // --- dense -----------------------------------------------------------------------------------------------------------

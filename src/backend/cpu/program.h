@@ -74,7 +74,7 @@ struct Compiled {
   std::size_t scratch_bytes = 0;  ///< per thread
   std::vector<std::unique_ptr<float[]>> vectors;  ///< decoded weights that calls point to
   std::vector<AttentionShape> attention;
-  std::string embedding;           ///< name of the table that token ids index, where the stage reads one
+  std::string embedding;           ///< name of the smallest table that token ids index, where the stage reads one
   std::uint64_t vocabulary = 0;    ///< rows of it
 };
 

@@ -113,11 +113,18 @@ std::vector<double> decode_row(const OpCall& c, int weight, std::uint64_t i) {
 
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
 double logistic(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+double softcapped(double x, double cap) { return cap * std::tanh(x / cap); }
 
 namespace {
 
 double gelu_tanh(double x) {
   return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+
+/// The expert's activation of gpt-oss (its model card; arXiv:2508.10925).
+double swiglu_clamped(double gate, double up) {
+  const double g = std::min(gate, 7.0), u = std::clamp(up, -7.0, 7.0);
+  return g * logistic(1.702 * g) * (u + 1);
 }
 
 /// log(1 + e^x) without overflow.
@@ -210,10 +217,12 @@ Result<void> rope(const OpCall& c) {
   const graph::RopeTable& table = c.graph.ropes[std::get<graph::RopeParams>(c.node.params).table];
   const std::size_t pairs = table.frequency.size();
   return each_head(c, [&](std::size_t r, const float* x, float* y) {
-    const int position = c.step.positions[c.output(0).rows == graph::Rows::tokens ? r : c.step.outputs[r]];
+    const std::size_t token = c.output(0).rows == graph::Rows::tokens ? r : c.step.outputs[r];
+    const int position = c.step.positions[token];
     const double temperature = table.temperature(position);
+    const std::vector<double>& frequency = table.frequencies(c.step.context_of(token));
     for (std::size_t i = 0; i < pairs; i++) {
-      const double theta = position * table.frequency[i], magnitude = table.magnitude * temperature;
+      const double theta = position * frequency[i], magnitude = table.magnitude * temperature;
       const double cosine = std::cos(theta) * magnitude, sine = std::sin(theta) * magnitude;
       const std::size_t a = table.adjacent ? 2 * i : i, b = table.adjacent ? 2 * i + 1 : i + pairs;
       const double xa = x[a], xb = x[b];
@@ -238,6 +247,9 @@ Result<void> run_node(const OpCall& c) {
     case Op::scale: return each(c, [&](double x, double) { return std::get<graph::ScaleParams>(c.node.params).factor * x; });
     case Op::swiglu: return each(c, [](double gate, double up) { return silu(gate) * up; });
     case Op::geglu: return each(c, [](double gate, double up) { return gelu_tanh(gate) * up; });
+    case Op::swiglu_clamped: return each(c, swiglu_clamped);
+    case Op::softcap:
+      return each(c, [&](double x, double) { return softcapped(x, std::get<graph::CapParams>(c.node.params).cap); });
     case Op::sigmoid: return each(c, [](double x, double) { return logistic(x); });
     case Op::sigmoid_gate: return each(c, [](double x, double gate) { return x * logistic(gate); });
     case Op::decay: return decay(c);

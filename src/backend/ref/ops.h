@@ -39,7 +39,7 @@ struct OpCall {
   const Step& step;
   std::array<const void*, 5> in = {};
   std::array<void*, 2> out = {};
-  std::array<const WeightRows*, 2> weight = {};  ///< null where the node has none
+  std::array<const WeightRows*, 3> weight = {};  ///< null where the node has none
   StateAccess* state = nullptr;
 
   const graph::TensorInfo& input(int i) const { return graph.tensors[node.in[i]]; }
@@ -84,6 +84,7 @@ double dot(const double* a, const float* b, std::size_t n);  ///< sum of a[i] * 
 std::vector<double> decode_row(const OpCall& call, int weight, std::uint64_t i);
 double silu(double x);
 double logistic(double x);
+double softcapped(double x, double cap);
 
 Result<void> attention(const OpCall& call);
 Result<void> short_conv(const OpCall& call);

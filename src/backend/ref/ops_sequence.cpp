@@ -2,6 +2,7 @@
 // double, rounded when an element or a state is stored. Knows no device.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "backend/ref/ops.h"
 #include "base/text.h"
@@ -11,37 +12,52 @@ namespace strata::backend::ref {
 
 namespace {
 
-/// Keys [depth][k_dim] and values [depth][v_dim] of one kv head.
+/// Keys [.][k_dim] and values [.][v_dim] of one kv head from some position on.
 struct Past {
   std::vector<float> k, v;
 };
 
-Past read_past(const OpCall& c, const SequenceStep& s, int kv, int head, std::size_t k_dim, std::size_t v_dim) {
+Past read_past(const OpCall& c, const SequenceStep& s, int kv, int head, int first, std::size_t k_dim, std::size_t v_dim) {
   const formats::Format* format = formats::find(cache_type(c.state->kv_type()));
-  const int depth = s.position + s.count, page_tokens = c.state->page_tokens();
-  Past past{std::vector<float>(depth * k_dim), std::vector<float>(depth * v_dim)};
-  for (int p = 0; p < depth; p++) {
+  const int end = s.position + s.count, page_tokens = c.state->page_tokens();
+  Past past{std::vector<float>((end - first) * k_dim), std::vector<float>((end - first) * v_dim)};
+  for (int p = first; p < end; p++) {
     const int page = s.pages[p / page_tokens], at = p % page_tokens;
-    format->decode(c.state->k_row(kv, page, head, at), &past.k[p * k_dim], static_cast<std::int64_t>(k_dim));
-    format->decode(c.state->v_row(kv, page, head, at), &past.v[p * v_dim], static_cast<std::int64_t>(v_dim));
+    format->decode(c.state->k_row(kv, page, head, at), &past.k[(p - first) * k_dim], static_cast<std::int64_t>(k_dim));
+    format->decode(c.state->v_row(kv, page, head, at), &past.v[(p - first) * v_dim], static_cast<std::int64_t>(v_dim));
   }
   return past;
 }
 
-/// out = sum_p softmax(scale q k_p^T) v_p over the first `depth` positions.
-void attend(const float* q, const Past& past, std::size_t depth, std::size_t k_dim, std::size_t v_dim, double scale,
-            float* out) {
+/// out = sum_p softmax(score)_p v_p over positions [first, end), with score = scale q k_p^T, capped where asked for; a
+/// sink adds its exponential to the divisor.
+void attend(const float* q, const Past& past, std::size_t first, std::size_t end, const graph::AttentionParams& params,
+            std::optional<double> sink, std::size_t k_dim, std::size_t v_dim, float* out) {
   const std::vector<double> wide(q, q + k_dim);
-  std::vector<double> score(depth), sum(v_dim, 0.0);
-  for (std::size_t p = 0; p < depth; p++) score[p] = scale * dot(wide.data(), &past.k[p * k_dim], k_dim);
-  const double max = *std::ranges::max_element(score);
-  double total = 0;
-  for (std::size_t p = 0; p < depth; p++) {
-    const double weight = std::exp(score[p] - max);
+  std::vector<double> score, sum(v_dim, 0.0);
+  for (std::size_t p = first; p < end; p++) {
+    const double s = params.scale * dot(wide.data(), &past.k[p * k_dim], k_dim);
+    score.push_back(params.softcap == 0 ? s : softcapped(s, params.softcap));
+  }
+  const double max = std::max(*std::ranges::max_element(score), sink.value_or(score[0]));
+  double total = sink ? std::exp(*sink - max) : 0.0;
+  for (std::size_t p = first; p < end; p++) {
+    const double weight = std::exp(score[p - first] - max);
     total += weight;
     for (std::size_t i = 0; i < v_dim; i++) sum[i] += weight * static_cast<double>(past.v[p * v_dim + i]);
   }
   for (std::size_t i = 0; i < v_dim; i++) out[i] = static_cast<float>(sum[i] / total);
+}
+
+/// Row t of the keys (input 1) or values (input 2) of a step goes to its place in the cache, in the cache's type.
+void append(const OpCall& c, const SequenceStep& s, int t, int kv) {
+  const formats::Format* format = formats::find(cache_type(c.state->kv_type()));
+  const int page_tokens = c.state->page_tokens(), position = s.position + t, at = position % page_tokens;
+  for (int g = 0; g < c.input(1).heads; g++) {
+    const int page = s.pages[position / page_tokens], k_dim = c.input(1).dim, v_dim = c.input(2).dim;
+    format->encode(c.in_row(1, s.row + t) + g * k_dim, nullptr, c.state->k_row(kv, page, g, at), k_dim);
+    format->encode(c.in_row(2, s.row + t) + g * v_dim, nullptr, c.state->v_row(kv, page, g, at), v_dim);
+  }
 }
 
 }  // namespace
@@ -49,23 +65,23 @@ void attend(const float* q, const Past& past, std::size_t depth, std::size_t k_d
 // Query head h reads kv head h / (heads / kv_heads). Keys and values are rounded to the cache's type as they are
 // appended, and read back from there, so that a step sees its own tokens as later steps will.
 Result<void> attention(const OpCall& c) {
-  const auto [kv, scale] = std::get<graph::AttentionParams>(c.node.params);
-  const int kv_heads = c.input(1).heads, group = c.input(0).heads / kv_heads, page_tokens = c.state->page_tokens();
-  const std::size_t k_dim = c.input(1).dim, v_dim = c.input(2).dim;
-  const formats::Format* format = formats::find(cache_type(c.state->kv_type()));
-  for (const SequenceStep& s : c.step.sequences)
-    for (int g = 0; g < kv_heads; g++) {
-      for (int t = 0; t < s.count; t++) {
-        const int page = s.pages[(s.position + t) / page_tokens], at = (s.position + t) % page_tokens;
-        format->encode(c.in_row(1, s.row + t) + g * k_dim, nullptr, c.state->k_row(kv, page, g, at), c.input(1).dim);
-        format->encode(c.in_row(2, s.row + t) + g * v_dim, nullptr, c.state->v_row(kv, page, g, at), c.input(2).dim);
-      }
-      const Past past = read_past(c, s, kv, g, k_dim, v_dim);
+  const auto& params = std::get<graph::AttentionParams>(c.node.params);
+  const graph::KvLayer& cache = c.graph.kv_layers[params.kv];
+  const std::size_t k_dim = cache.k_dim, v_dim = cache.v_dim;
+  const int group = c.input(0).heads / cache.kv_heads;
+  const std::vector<double> sinks = c.node.weight[0] >= 0 ? decode_row(c, 0, 0) : std::vector<double>{};
+  for (const SequenceStep& s : c.step.sequences) {
+    for (int t = 0; t < s.count && c.node.in[1] >= 0; t++) append(c, s, t, params.kv);
+    const int seen_from = params.first(s.position);
+    for (int g = 0; g < cache.kv_heads; g++) {
+      const Past past = read_past(c, s, params.kv, g, seen_from, k_dim, v_dim);
       for (int t = 0; t < s.count; t++)
         for (int h = g * group; h < (g + 1) * group; h++)
-          attend(c.in_row(0, s.row + t) + h * k_dim, past, s.position + t + 1, k_dim, v_dim, scale,
+          attend(c.in_row(0, s.row + t) + h * k_dim, past, params.first(s.position + t) - seen_from,
+                 s.position + t + 1 - seen_from, params, sinks.empty() ? std::nullopt : std::optional(sinks[h]), k_dim, v_dim,
                  c.out_row(0, s.row + t) + h * v_dim);
     }
+  }
   return {};
 }
 
@@ -147,6 +163,7 @@ Result<void> expert_linear(const OpCall& c) {
   const graph::WeightInfo& w = c.weight_info(0);
   const std::size_t inputs = w.ne[0], outputs = w.ne[1], experts = w.ne[2], chosen = c.input(1).width();
   const std::size_t step = c.input(0).heads > 1 ? inputs : 0;  // one x for every expert, or one for each
+  const std::vector<double> scale = c.node.weight[2] >= 0 ? decode_row(c, 2, 0) : std::vector<double>(experts, 1.0);
   std::vector<std::vector<std::size_t>> users(experts);        // row * chosen + rank of those who chose it
   for (std::size_t i = 0; i < c.rows() * chosen; i++) {
     const std::int32_t id = static_cast<const std::int32_t*>(c.in[1])[i];
@@ -154,14 +171,17 @@ Result<void> expert_linear(const OpCall& c) {
       return fail(ErrorCode::device, w.name, ": expert ", id, " of ", experts);
     users[id].push_back(i);
   }
-  for (std::size_t e = 0; e < experts; e++)
+  for (std::size_t e = 0; e < experts; e++) {
+    const bool biased = c.node.weight[1] >= 0 && !users[e].empty();
+    const std::vector<double> bias = biased ? decode_row(c, 1, e) : std::vector<double>(outputs, 0.0);
     for (std::size_t o = 0; o < outputs && !users[e].empty(); o++) {
       const std::vector<double> row = decode_row(c, 0, e * outputs + o);
       for (std::size_t i : users[e]) {
         const std::size_t r = i / chosen, rank = i % chosen;
-        c.put(0, r, rank * outputs + o, dot(row.data(), c.in_row(0, r) + rank * step, inputs));
+        c.put(0, r, rank * outputs + o, scale[e] * dot(row.data(), c.in_row(0, r) + rank * step, inputs) + bias[o]);
       }
     }
+  }
   return {};
 }
 
