@@ -1,7 +1,4 @@
 // Owns: tests of the program `strata` from outside: exit codes, outputs, errors. Knows no header of strata.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -11,63 +8,13 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "support/catch.h"
-#include "support/shared.h"
+#include "cli/program.h"
 
+using namespace program;
 namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-const std::string bundled = std::string(STRATA_MODELS) + "/strata-tiny-q4_k_m.gguf";
-
-/// A folder of this process's own, removed at its end.
-const fs::path& scratch() {
-  struct Folder {
-    fs::path path = fs::temp_directory_path() / std::string("strata-cli-").append(std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-  };
-  static Folder folder;
-  return folder.path;
-}
-
-void write_file(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
-
-std::string quoted(const std::string& word) {
-  std::string out = "'";
-  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
-/// `before` goes in front of the program's name.
-Outcome call(const std::vector<std::string>& words, const std::string& input = {}, const std::string& before = {}) {
-  fs::path in = scratch() / "in", out = scratch() / "out", err = scratch() / "err";
-  write_file(in, input);
-  std::string command = before + " " + quoted(STRATA_PROGRAM);
-  for (const std::string& word : words) command.append(" ").append(quoted(word));
-  command.append(" <").append(quoted(in.string())).append(" >").append(quoted(out.string()));
-  command.append(" 2>").append(quoted(err.string()));
-  int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status, strata::test::read_text(out.string()),
-          strata::test::read_text(err.string())};
-}
-
-/// The program ends with this code and says why in exactly one line.
-void check_error(const std::vector<std::string>& words, int code, const std::string& part = "") {
-  Outcome o = call(words);
-  INFO(json(words).dump() << " stderr: " << o.err);
-  CHECK(o.code == code);
-  CHECK(o.out.empty());
-  CHECK(std::count(o.err.begin(), o.err.end(), '\n') == 1);
-  CHECK(o.err.rfind("strata: ", 0) == 0);
-  CHECK(o.err.find(part) != std::string::npos);
-}
 
 std::string join(const std::vector<int>& ids, char separator = ',') {
   std::string out;
@@ -79,7 +26,8 @@ std::string join(const std::vector<int>& ids, char separator = ',') {
 }
 
 const std::vector<std::string> commands{"run",        "chat",  "inspect", "tokenize", "detokenize", "logits",
-                                        "perplexity", "bench", "devices", "selftest", "make-model"};
+                                        "perplexity", "bench", "devices", "selftest", "make-model", "imatrix",
+                                        "quantize",   "split", "merge"};
 
 }  // namespace
 
