@@ -9,8 +9,18 @@ using namespace strata;
 using namespace strata::test;
 
 /// Files of formats that this build multiplies.
-const std::vector<std::string> kQuantised = {"llama-ff256-Q4_K_M", "llama-l1-IQ4_XS", "llama-l1-Q2_K", "llama-l1-Q3_K_M",
-                                             "llama-l1-Q4_0", "llama-l1-Q5_K_M", "llama-l1-Q6_K", "llama-l1-Q8_0"};
+const std::vector<std::string> kQuantised = {
+    "gpt-oss-MXFP4_MOE",
+    "llama-ff256-Q4_K_M",
+    "llama-l1-IQ4_XS",
+    "llama-l1-Q2_K",
+    "llama-l1-Q3_K_M",
+    "llama-l1-Q4_0",
+    "llama-l1-Q5_K_M",
+    "llama-l1-Q6_K",
+    "llama-l1-Q8_0",
+    "qwen3moe-Q4_K_M",
+};
 
 std::vector<Token> greedy(const Model& model, std::span<const Token> prompt, std::size_t count) {
   Session session = Session::create(model, {512}).value_or_throw();
