@@ -18,24 +18,69 @@ namespace {
 
 struct PerplexityArguments {
   LoadArguments load;
-  std::string file;
+  std::string file, against;
   bool json = false;
 };
 
 struct Score {
   double nll = 0;  ///< sum of -ln p, in nats
+  double divergence = 0;  ///< sum of the Kullback-Leibler divergences from the other model, in nats
+  long agreed = 0;        ///< predictions whose most likely token is the other model's
   long predictions = 0;
   std::size_t chunks = 0;
 };
 
-/// -ln softmax(logits)[target]
-double surprise(std::span<const float> logits, Token target) {
+/// ln sum(e^logit)
+double log_sum(std::span<const float> logits) {
   double best = *std::max_element(logits.begin(), logits.end()), sum = 0;
   for (float logit : logits) sum += std::exp(logit - best);
-  return best + std::log(sum) - logits[static_cast<std::size_t>(target)];
+  return best + std::log(sum);
 }
 
-Result<Score> score_chunks(Session& session, std::span<const Token> tokens, std::size_t chunk, std::optional<Token> bos) {
+/// sum(p (ln p - ln q)) of the distributions that two rows of logits stand for.
+double divergence(std::span<const float> p, std::span<const float> q) {
+  const double p_sum = log_sum(p), q_sum = log_sum(q);
+  double sum = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const double log_p = p[i] - p_sum;
+    sum += std::exp(log_p) * (log_p - (q[i] - q_sum));
+  }
+  return sum;
+}
+
+std::ptrdiff_t most_likely(std::span<const float> logits) {
+  return std::max_element(logits.begin(), logits.end()) - logits.begin();
+}
+
+/// Scores one chunk; with `other`, beside that model's predictions of it.
+Result<void> score_chunk(Session& session, Session* other, std::span<const Token> input, Score& score) {
+  // The last token predicts what is outside the chunk. The other model's logits are kept for a step, so steps are short.
+  const std::size_t longest = other ? 64 : input.size();
+  if (auto cut = session.truncate(0); !cut) return cut;
+  if (other)
+    if (auto cut = other->truncate(0); !cut) return cut;
+  std::vector<std::vector<float>> kept;
+  for (std::size_t at = 0; at + 1 < input.size(); at += longest) {
+    const auto part = input.subspan(at, std::min(longest, input.size() - 1 - at));
+    kept.clear();
+    if (other) {
+      auto evaluated = other->evaluate(part, [&](int, std::span<const float> logits) { kept.emplace_back(logits.begin(), logits.end()); });
+      if (!evaluated) return evaluated;
+    }
+    auto evaluated = session.evaluate(part, [&](int position, std::span<const float> logits) {
+      const auto row = static_cast<std::size_t>(position);
+      score.nll += log_sum(logits) - logits[static_cast<std::size_t>(input[row + 1])];
+      ++score.predictions;
+      if (!other) return;
+      score.divergence += divergence(kept[row - at], logits);
+      score.agreed += most_likely(kept[row - at]) == most_likely(logits);
+    });
+    if (!evaluated) return evaluated;
+  }
+  return {};
+}
+
+Result<Score> score_chunks(Session& session, Session* other, std::span<const Token> tokens, std::size_t chunk, std::optional<Token> bos) {
   Score score;
   score.chunks = tokens.size() / chunk;
   ProgressBar bar("scoring");
@@ -46,15 +91,24 @@ Result<Score> score_chunks(Session& session, std::span<const Token> tokens, std:
     if (bos) input.push_back(*bos);
     auto part = tokens.subspan(c * chunk, chunk);
     input.insert(input.end(), part.begin(), part.end());
-    if (auto cut = session.truncate(0); !cut) return cut.error();
-    // The last token predicts what is outside the chunk.
-    auto evaluated = session.evaluate(std::span(input).first(input.size() - 1), [&](int position, std::span<const float> logits) {
-      score.nll += surprise(logits, input[static_cast<std::size_t>(position) + 1]);
-      ++score.predictions;
-    });
-    if (!evaluated) return evaluated.error();
+    if (auto scored = score_chunk(session, other, input, score); !scored) return scored.error();
   }
   return score;
+}
+
+/// The model of --against, which must have the same vocabulary.
+Result<std::optional<Session>> open_other(const PerplexityArguments& a, const Model& model, const SessionOptions& options) {
+  if (a.against.empty()) return std::optional<Session>();
+  LoadArguments arguments = a.load;
+  arguments.model = a.against;
+  auto other = load(arguments);
+  if (!other) return other.error();
+  if (other->summary().vocabulary != model.summary().vocabulary)
+    return Error{ErrorCode::invalid_argument, a.against + ": has " + std::to_string(other->summary().vocabulary) +
+                                                  " tokens, the model has " + std::to_string(model.summary().vocabulary)};
+  auto session = Session::create(*other, options);
+  if (!session) return session.error();
+  return std::optional<Session>(std::move(*session));
 }
 
 Result<int> perplexity(PerplexityArguments a) {
@@ -80,19 +134,27 @@ Result<int> perplexity(PerplexityArguments a) {
   options.context = context;
   auto session = Session::create(*model, options);
   if (!session) return session.error();
-  auto score = score_chunks(*session, *tokens, chunk, (*tokenizer)->adds_bos() ? (*tokenizer)->bos() : std::nullopt);
+  auto other = open_other(a, *model, options);
+  if (!other) return other.error();
+  auto score = score_chunks(*session, *other ? &**other : nullptr, *tokens, chunk, (*tokenizer)->adds_bos() ? (*tokenizer)->bos() : std::nullopt);
   if (!score) return score.error();
   const double mean = score->nll / static_cast<double>(score->predictions);
+  const double divergence = score->divergence / static_cast<double>(score->predictions);
+  const double agreed = static_cast<double>(score->agreed) / static_cast<double>(score->predictions);
   if (a.json) {
     nlohmann::ordered_json json{{"perplexity", std::exp(mean)},       {"nll", mean},
                                 {"predictions", score->predictions},  {"tokens", tokens->size()},
                                 {"chunks", score->chunks},            {"context", context},
                                 {"kv_type", a.load.kv_type}};
+    if (*other) json["against"] = a.against, json["divergence"] = divergence, json["agreed"] = agreed;
     std::printf("%s\n", json.dump(2).c_str());
   } else {
     std::printf("perplexity %s (%s nats a token) over %ld predictions: %zu chunks of %zu tokens of %zu\n",
                 fixed(std::exp(mean), 4).c_str(), fixed(mean, 5).c_str(), score->predictions, score->chunks, chunk,
                 tokens->size());
+    if (*other)
+      std::printf("%s nats a token of divergence from %s; %s %% of the most likely tokens agree\n", fixed(divergence, 6).c_str(),
+                  a.against.c_str(), fixed(100 * agreed, 2).c_str());
   }
   return exit_ok;
 }
@@ -107,6 +169,7 @@ void add_perplexity(CLI::App& program, int& code) {
   command->add_option("--ctx", a->load.context, "tokens of a chunk, with its beginning-of-text token; 0: the model's, at most 512")
       ->check(range(0, 1 << 24))->capture_default_str();
   add_load_options(*command, a->load, false);
+  command->add_option("--against", a->against, "also compare with this model's predictions, e.g. the file before it was quantised");
   command->add_flag("--json", a->json, "print one JSON object");
   command->footer("The text is cut into chunks of one token less than --ctx, each read afresh behind the beginning-of-text\n"
                   "token where the vocabulary adds one; a last incomplete chunk is dropped; every prediction counts.");

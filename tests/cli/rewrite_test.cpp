@@ -161,6 +161,27 @@ TEST_CASE("imatrix feeds quantize") {
   CHECK(metadata["quantize.imatrix.chunks_count"]["value"] == 2);
 }
 
+TEST_CASE("perplexity compares a quantised model with what it was") {
+  const fs::path folder = fresh();
+  const std::string out = (folder / "out.gguf").string(), text = (folder / "text").string();
+  std::string words;
+  for (int i = 0; i < 20; ++i) words += "Once upon a time there was a fox who lived near the river. ";
+  write_file(text, words);
+  REQUIRE(call({"quantize", bundled, out, "Q2_K", "--allow-requantize"}).code == 0);
+  const json alone = answer(call({"perplexity", out, text, "--ctx", "80", "--json"}));
+  CHECK(!alone.contains("divergence"));
+  const json against = answer(call({"perplexity", out, text, "--ctx", "80", "--json", "--against", bundled}));
+  CHECK(against["perplexity"] == alone["perplexity"]);
+  CHECK(against["divergence"].get<double>() > 0.001);
+  CHECK(against["agreed"].get<double>() < 1.0);
+  CHECK(against["agreed"].get<double>() > 0.5);
+  const json same = answer(call({"perplexity", bundled, text, "--ctx", "80", "--json", "--against", bundled}));
+  CHECK(same["divergence"] == 0.0);
+  CHECK(same["agreed"] == 1.0);
+  CHECK(call({"perplexity", bundled, text, "--ctx", "80", "--against", bundled}).out.find("100.00 % of the most likely tokens agree") != std::string::npos);
+  check_error({"perplexity", bundled, text, "--ctx", "80", "--against", (folder / "none").string()}, 3, "no such file");
+}
+
 TEST_CASE("split and merge are opposites") {
   const fs::path folder = fresh();
   const std::string prefix = (folder / "part").string(), merged = (folder / "merged.gguf").string();
