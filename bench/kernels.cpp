@@ -152,7 +152,7 @@ void add_sequence(const IsaKernels& isa) {
         float max = -INFINITY, sum = 0;
         std::fill(acc.begin(), acc.end(), 0.0f);
         const auto* v = reinterpret_cast<const char*>(kv.data()) + std::size_t{dim} * depth * (format == KvFormat::f16 ? 2 : 4);
-        k->attention_split({q.data(), kv.data(), v, depth, dim, dim, 0.1f, 0.0f, format, scores.data(), &max, &sum, acc.data()});
+        k->attention_split({q.data(), kv.data(), v, depth, dim, dim, dim, 0.1f, 0.0f, format, scores.data(), &max, &sum, acc.data()});
       };
     });
   }

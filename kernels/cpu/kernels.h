@@ -60,8 +60,8 @@ enum class KvFormat : std::uint8_t { f32, f16 };
 struct AttentionSplit {
   const float* q;        ///< [k_dim]
   const void* k;         ///< [count][k_dim] in `format`, contiguous
-  const void* v;         ///< [count][v_dim] in `format`, contiguous
-  int count, k_dim, v_dim;
+  const void* v;         ///< [count][v_dim] in `format`, rows `v_stride` elements apart; may lie within k
+  int count, k_dim, v_dim, v_stride;
   float scale;
   float softcap;         ///< scores become cap * tanh(score / cap); 0: they stay
   KvFormat format;

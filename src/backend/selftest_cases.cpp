@@ -71,6 +71,14 @@ void add_embed(List& list, TensorType type, int dim) {
   usual_steps(s);
 }
 
+/// Binds a scale of so many numbers with a weight.
+graph::Weight scaled(Scenario& s, graph::Weight w, int scales) {
+  if (scales == 0) return w;
+  const graph::Weight scale = s.weight("s", TensorType::f32, {static_cast<std::uint64_t>(scales), 1, 1, 1});
+  s.graph.weights[static_cast<std::size_t>(w.id)].scale = scale.id;
+  return w;
+}
+
 void add_linear(List& list, TensorType type, int inputs, int outputs, int rows, bool bias) {
   Scenario& s = list.add("linear", dot_bound(type),
                          str("[", inputs, ", ", outputs, "] x ", rows, bias ? " + bias" : ""), type_name(type));
@@ -78,7 +86,9 @@ void add_linear(List& list, TensorType type, int inputs, int outputs, int rows, 
   const auto in = static_cast<std::uint64_t>(inputs), out = static_cast<std::uint64_t>(outputs);
   const Tensor x = s.input(1, inputs);
   const graph::Weight w = s.weight("w", type, {in, out, 1, 1});
-  s.output(s.graph.linear(x, w, bias ? s.weight("b", TensorType::f32, {out, 1, 1, 1}) : graph::Weight{}));
+  const graph::Weight b = bias ? s.weight("b", TensorType::f32, {out, 1, 1, 1}) : graph::Weight{};
+  s.output(s.graph.linear(x, w, b));
+  if (bias) s.output(s.graph.linear(x, scaled(s, s.weight("w scaled", type, {in, out, 1, 1}), 1), b));
   s.one_step(rows);
 }
 
@@ -102,10 +112,18 @@ void add_expert_linear(List& list, TensorType type, int inputs, int experts, int
     s.output(s.graph.expert_linear(x, w, routing));
     if (!is_float(type) || inputs > 300) continue;
     const graph::Weight bias = s.weight(str("b", heads), TensorType::f32, {11, n, 1, 1});
-    const graph::Weight scale = s.weight(str("s", heads), TensorType::f32, {n, 1, 1, 1});
     s.output(s.graph.expert_linear(x, w, routing, bias));
-    s.output(s.graph.expert_linear(x, w, routing, bias, scale));
+    for (int scales : {1, experts})
+      s.output(s.graph.expert_linear(x, scaled(s, s.weight(str("w", heads, scales), type, {in, 11, n, 1}), scales), routing, bias));
   }
+  s.one_step(rows);
+}
+
+void add_head_linear(List& list, TensorType type, int inputs, int heads, int rows) {
+  Scenario& s = list.add("head_linear", dot_bound(type), str("[", inputs, ", 21, ", heads, "] x ", rows), type_name(type));
+  const Ne ne = {static_cast<std::uint64_t>(inputs), 21, static_cast<std::uint64_t>(heads), 1};
+  const Tensor x = s.input(heads, inputs);
+  for (int scales : {0, 1, heads}) s.output(s.graph.head_linear(x, scaled(s, s.weight("w", type, ne), scales)));
   s.one_step(rows);
 }
 
@@ -119,6 +137,8 @@ void add_weights(List& list) {
     }
     for (int rows : {1, 2, 8, 33}) add_linear(list, format.type, lengths[1], 67, rows, false);
     add_linear(list, format.type, lengths[1], 1, 33, false);  // one row of weights; NMSE is measured on 33 numbers
+    add_head_linear(list, format.type, lengths[1], 3, 9);
+    add_head_linear(list, format.type, lengths[0], 16, 1);
     add_expert_linear(list, format.type, lengths[1], 5, 2, 9);
     add_expert_linear(list, format.type, lengths[0], 16, 4, 40);
     add_expert_linear(list, format.type, lengths[0], 3, 3, 1);
@@ -200,6 +220,11 @@ void add_norms(List& list) {
     add_rows(list, "l2_norm", kSummed, shape, [&](Scenario& s) { return s.graph.l2_norm(s.input(3, dim), 1e-6f); });
     add_rows(list, "l2_norm", kSummed, shape + " below eps",
              [&](Scenario& s) { return s.graph.l2_norm(s.input(3, dim), 1e3f); });
+    for (auto [first, second] : {std::pair{3, 3}, {1, 3}, {3, 1}})
+      add_rows(list, "concat", kCopied, str(first, " of ", dim, ", ", second, " of 5"), [&, n = first, m = second](Scenario& s) {
+        const Tensor a = s.input(n, dim), b = s.input(m, 5);
+        return s.graph.concat(a, b);
+      });
     add_rows(list, "slice", kCopied, shape, [&](Scenario& s) { return s.graph.slice(s.input(3, dim + 5), 4, dim); });
   }
 }
@@ -321,6 +346,15 @@ void add_attention(List& list) {
       s.output(s.graph.attention_over(0, other, n.params));
       long_steps(s);
     }
+  for (auto [k_dim, v_dim] : {std::pair{576, 512}, {40, 32}, {33, 7}, {24, 24}})
+    for (KvType type : {KvType::f32, KvType::f16}) {
+      Scenario& s = list.add("attention", kFloatDot, str("5/1 heads of ", k_dim, ", values within keys of ", v_dim),
+                             type == KvType::f16 ? "f16" : "f32");
+      s.kv_type = type;
+      const Tensor q = s.input(5, k_dim), k = s.input(1, k_dim);
+      s.output(s.graph.attention_within_keys(q, k, v_dim, {1.0f / std::sqrt(static_cast<float>(k_dim))}));
+      long_steps(s);
+    }
   // Two layers in one page; scores so large that all but the best vanish.
   Scenario& s = list.add("attention", kFloatDot, "2 layers, sharp", "f16");
   for (float scale : {1.0f, 4.0f}) {
@@ -395,10 +429,28 @@ void add_experts(List& list) {
       s.output(routing.weights);
       usual_steps(s);
     }
+  struct Groups {
+    int experts, chosen, groups, used;
+  };
+  for (Groups n : {Groups{8, 3, 4, 2}, Groups{6, 2, 6, 3}, Groups{256, 8, 8, 4}})
+    for (bool biased : {false, true})
+      for (Fill fill : {Fill::normal, Fill::ties}) {
+        Scenario& s = list.add("route", kFunction, str(n.chosen, " of ", n.experts, " in ", n.used, " of ", n.groups, " groups",
+                                                       biased ? ", biased" : "", fill == Fill::ties ? ", ties" : ""));
+        graph::Weight bias;
+        if (biased) bias = s.weight("bias", TensorType::f32, {static_cast<std::uint64_t>(n.experts), 1, 1, 1});
+        const auto routing = s.graph.route(
+            s.input(1, n.experts, fill), {n.chosen, graph::Gating::sigmoid, true, 2.5f, n.groups, n.used}, bias);
+        s.output(routing.experts);
+        s.output(routing.weights);
+        usual_steps(s);
+      }
   for (int chosen : {1, 4}) {
     Scenario& s = list.add("combine", kSummed, str("[", chosen, ", 33]"));
     const auto routing = s.graph.route(s.input(1, 6), {chosen, graph::Gating::softmax, true, 1.0f});
-    s.output(s.graph.combine(s.input(chosen, 33), routing));
+    const Tensor y = s.input(chosen, 33);
+    s.output(s.graph.combine(y, routing));
+    s.output(s.graph.combine(y));
     usual_steps(s);
   }
 }

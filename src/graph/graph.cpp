@@ -20,9 +20,9 @@ bool is_float(TensorType type) {
 }  // namespace
 
 const char* name(Op op) {
-  constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "linear", "add", "mul",
+  constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "linear", "head_linear", "add", "mul",
                                     "scale",   "swiglu", "geglu",        "swiglu_clamped", "softcap", "sigmoid", "sigmoid_gate", "decay",
-                                    "slice",   "rope",   "attention",    "short_conv", "delta_net", "route",
+                                    "slice",   "concat", "rope",   "attention",    "short_conv", "delta_net", "route",
                                     "expert_linear", "combine"};
   return kNames[static_cast<std::size_t>(op)];
 }
@@ -71,6 +71,12 @@ bool Graph::valid(std::initializer_list<Tensor> list) const {
 
 Tensor Graph::record(Op op, Rows rows, int heads, int dim, std::initializer_list<Tensor> in,
                      std::initializer_list<Weight> w, Params params) {
+  // Models never ask for a scale; it comes with its weight, and nothing but a product applies it.
+  const bool product = op == Op::linear || op == Op::head_linear || op == Op::expert_linear;
+  for (Weight x : w)
+    if (x && !product && scale_of(x))
+      reject(fail(ErrorCode::unsupported, weights[static_cast<std::size_t>(x.id)].name, ": has a scale beside it, which ", name(op),
+                  " does not apply"));
   Node node;
   node.op = op;
   node.layer = layer_;
@@ -105,6 +111,14 @@ bool Graph::expect_matrix(Weight w, int width, int rows) {
   reject(fail(ErrorCode::bad_file, weight.name, ": ", type_name(weight.type), " ", shape(weight), " where ",
               rows == 1 ? str("a float vector of ", width) : str("float [", width, ", ", rows, "]"), " is needed"));
   return false;
+}
+
+/// Of one number, or one for each of the weight's matrices.
+bool Graph::expect_scale(Weight w) {
+  const Weight scale = scale_of(w);
+  const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
+  if (!scale || weights[static_cast<std::size_t>(scale.id)].ne[0] == 1) return !scale || expect_vector(scale, 1);
+  return expect_vector(scale, static_cast<int>(weight.ne[2]));
 }
 
 Tensor Graph::same_shape(Op op, Tensor a, Tensor b) {
@@ -158,7 +172,22 @@ Tensor Graph::linear(Tensor x, Weight w, Weight bias) {
   }
   int outputs = static_cast<int>(weight.ne[1]);
   if (bias && !expect_vector(bias, outputs)) return {};
-  return record(Op::linear, in.rows, 1, outputs, {x}, {w, bias});
+  if (!expect_scale(w)) return {};
+  return record(Op::linear, in.rows, 1, outputs, {x}, {w, bias, scale_of(w)});
+}
+
+Tensor Graph::head_linear(Tensor x, Weight w) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
+  if (weight.ne[0] != static_cast<std::uint64_t>(in.dim) || weight.ne[1] > kMaxWidth / static_cast<std::uint64_t>(in.heads) ||
+      weight.ne[2] != static_cast<std::uint64_t>(in.heads) || weight.ne[3] != 1) {
+    reject(fail(ErrorCode::bad_file, weight.name, ": shape ", shape(weight), " where [", in.dim, ", outputs, ", in.heads,
+                "] is needed to multiply each head of ", describe(x)));
+    return {};
+  }
+  if (!expect_scale(w)) return {};
+  return record(Op::head_linear, in.rows, in.heads, static_cast<int>(weight.ne[1]), {x}, {w, {}, scale_of(w)});
 }
 
 Tensor Graph::add(Tensor a, Tensor b) { return same_shape(Op::add, a, b); }
@@ -230,6 +259,19 @@ Tensor Graph::slice(Tensor x, int begin, int dim) {
   return record(Op::slice, in.rows, in.heads, dim, {x}, {}, SliceParams{begin});
 }
 
+Tensor Graph::concat(Tensor a, Tensor b) {
+  if (!valid({a, b})) return {};
+  const TensorInfo x = info(a), y = info(b);
+  const int heads = std::max(x.heads, y.heads);
+  if ((x.heads != y.heads && std::min(x.heads, y.heads) != 1) || x.rows != y.rows ||
+      static_cast<std::uint64_t>(heads) * (static_cast<std::uint64_t>(x.dim) + static_cast<std::uint64_t>(y.dim)) > kMaxWidth) {
+    reject(fail(ErrorCode::bad_file, describe(a), ": ", x.heads, " heads of ", x.dim, " cannot be joined with ", y.heads,
+                " of ", y.dim, " of ", describe(b)));
+    return {};
+  }
+  return record(Op::concat, x.rows, heads, x.dim + y.dim, {a, b});
+}
+
 Tensor Graph::rope(Tensor x, int table) {
   if (!valid({x})) return {};
   TensorInfo in = info(x);
@@ -256,11 +298,25 @@ Tensor Graph::attention(Tensor q, Tensor k, Tensor v, AttentionParams params, We
   return record(Op::attention, qi.rows, 1, qi.heads * vi.dim, {q, k, v}, {sinks}, params);
 }
 
+Tensor Graph::attention_within_keys(Tensor q, Tensor k, int v_dim, AttentionParams params) {
+  if (!valid({q, k}) || !per_token("attention", {q, k})) return {};
+  const TensorInfo qi = info(q), ki = info(k);
+  if (qi.dim != ki.dim || qi.heads % ki.heads != 0 || v_dim < 1 || v_dim > ki.dim) {
+    reject(fail(ErrorCode::bad_file, "attention of layer ", layer_, ": ", qi.heads, " query heads of ", qi.dim, " and ", ki.heads,
+                " key heads of ", ki.dim, " with values of ", v_dim, " do not fit together"));
+    return {};
+  }
+  params.kv = static_cast<int>(kv_layers.size());
+  params.v_dim = v_dim;
+  kv_layers.push_back({layer_, ki.heads, ki.dim, 0, params.window});
+  return record(Op::attention, qi.rows, 1, qi.heads * v_dim, {q, k}, {}, params);
+}
+
 Tensor Graph::attention_over(int kv, Tensor q, AttentionParams params, Weight sinks) {
   if (!valid({q})) return {};
   TensorInfo qi = info(q);
   if (!per_token("attention", {q})) return {};
-  if (kv < 0 || kv >= static_cast<int>(kv_layers.size()) || qi.dim != kv_layers[static_cast<std::size_t>(kv)].k_dim ||
+  if (kv < 0 || kv >= static_cast<int>(kv_layers.size()) || kv_layers[static_cast<std::size_t>(kv)].v_dim == 0 || qi.dim != kv_layers[static_cast<std::size_t>(kv)].k_dim ||
       qi.heads % kv_layers[static_cast<std::size_t>(kv)].kv_heads != 0) {
     reject(fail(ErrorCode::bad_file, "attention of layer ", layer_, ": ", qi.heads, " query heads of ", qi.dim,
                 " do not fit the keys of an earlier layer that it shares"));
@@ -315,6 +371,13 @@ Graph::Routing Graph::route(Tensor router, const RouteParams& params, Weight bia
     return {};
   }
   if (bias && !expect_vector(bias, static_cast<int>(in.width()))) return {};
+  const int total = static_cast<int>(in.width()), groups = params.groups;
+  if (groups < 1 || total % groups != 0 || params.groups_used < 1 || params.groups_used > groups ||
+      params.chosen > total / groups * params.groups_used) {
+    reject(fail(ErrorCode::bad_file, "expert_group_used_count: ", params.chosen, " experts cannot be chosen of ",
+                params.groups_used, " of ", groups, " groups of ", total, " experts"));
+    return {};
+  }
   RouteParams scaled = params;
   if (scaled.scale == 0.0f) scaled.scale = 1.0f;
   Tensor experts = record(Op::route, in.rows, 1, params.chosen, {router}, {bias}, scaled);
@@ -328,7 +391,7 @@ Graph::Routing Graph::route(Tensor router, const RouteParams& params, Weight bia
   return {experts, weights_of_chosen};
 }
 
-Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing, Weight bias, Weight scale) {
+Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing, Weight bias) {
   if (!valid({x, routing.experts})) return {};
   TensorInfo in = info(x), ids = info(routing.experts);
   const WeightInfo& weight = weights[static_cast<std::size_t>(w.id)];
@@ -340,8 +403,8 @@ Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing, Weight b
     return {};
   }
   const int outputs = static_cast<int>(weight.ne[1]), experts = static_cast<int>(router_width);
-  if ((bias && !expect_matrix(bias, outputs, experts)) || (scale && !expect_vector(scale, experts))) return {};
-  return record(Op::expert_linear, in.rows, ids.dim, outputs, {x, routing.experts}, {w, bias, scale});
+  if ((bias && !expect_matrix(bias, outputs, experts)) || !expect_scale(w)) return {};
+  return record(Op::expert_linear, in.rows, ids.dim, outputs, {x, routing.experts}, {w, bias, scale_of(w)});
 }
 
 Tensor Graph::combine(Tensor y, const Routing& routing) {
@@ -352,6 +415,11 @@ Tensor Graph::combine(Tensor y, const Routing& routing) {
     return {};
   }
   return record(Op::combine, in.rows, 1, in.dim, {y, routing.weights});
+}
+
+Tensor Graph::combine(Tensor y) {
+  if (!valid({y})) return {};
+  return record(Op::combine, info(y).rows, 1, info(y).dim, {y});
 }
 
 }  // namespace strata::graph

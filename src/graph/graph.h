@@ -54,6 +54,7 @@ struct WeightInfo {
   std::string name;
   TensorType type = TensorType::f32;
   std::array<std::uint64_t, 4> ne = {1, 1, 1, 1};  ///< ne[0] contiguous: [inputs, outputs, experts]
+  int scale = -1;  ///< a weight of one float, or one for each of ne[2], that multiplies its products; -1: none
 };
 
 /// The closed set of operations. Comments give inputs -> output; W, b are weights.
@@ -62,7 +63,8 @@ enum class Op : std::uint8_t {
   gather,         ///< x [tokens] -> its rows whose logits are wanted [outputs]
   rms_norm,       ///< x, (W [dim]) -> x / sqrt(mean(x^2) + eps) * W, over each head's dim
   l2_norm,        ///< x -> x / max(|x|, eps), over each head's dim
-  linear,         ///< x [., inputs], W [inputs, outputs], (b [outputs]) -> W x + b
+  linear,         ///< x [., inputs], W [inputs, outputs], (b [outputs]), (s [1]) -> s W x + b
+  head_linear,    ///< x [., heads, inputs], W [inputs, outputs, heads], (s [1 or heads]) -> s_h W_h x_h of each [., heads, outputs]
   add,            ///< a, b -> a + b
   mul,            ///< a, b -> a * b; b has a's width, or one number for each head of a
   scale,          ///< x -> factor * x
@@ -74,14 +76,15 @@ enum class Op : std::uint8_t {
   sigmoid_gate,   ///< x, gate -> x * sigmoid(gate); a gate of width 1 applies to the whole row
   decay,          ///< x, b, a (weights of x's width) -> a * log(1 + e^(x + b)): the log-decay of Gated DeltaNet
   slice,          ///< x -> x[..., begin, begin + dim) of each head
+  concat,         ///< a, b -> [a | b] of each head; where one has a single head, it is repeated for each of the other's
   rope,           ///< x -> x with its first 2 * pairs dims of each head rotated by position (RopeTable)
   attention,      ///< q, (k, v), (sinks [heads]) -> softmax(scale q k^T) v over the cache, to which k and v are appended
   short_conv,     ///< x, W [taps, channels] -> the causal depthwise convolution over time, or silu of it
   delta_net,      ///< q, k, v, log-decay, beta -> Gated DeltaNet output per value head (arXiv:2412.06464)
   route,          ///< router logits, (bias [experts], of the choice alone) -> ids and weights of the chosen, best first
   expert_linear,  ///< x [., 1 or k heads, inputs], ids, W [inputs, outputs, experts], (b [outputs, experts]),
-                  ///< (s [experts]) -> s W x + b of each chosen expert [., k, outputs]
-  combine,        ///< y [., k, dim], weights [., 1, k] -> sum of weights_i * y_i in order of rank
+                  ///< (s [1 or experts]) -> s W x + b of each chosen expert [., k, outputs]
+  combine,        ///< y [., k, dim], (weights [., 1, k]) -> sum of weights_i * y_i in order of rank; without weights, of y_i
 };
 const char* name(Op op);
 
@@ -118,6 +121,7 @@ struct AttentionParams {
   bool chunked = false;  ///< the window does not slide: a query sees the positions of its own chunk of `window`
   float softcap = 0;     ///< scores become cap * tanh(score / cap); 0: they stay
   int kv = -1;           ///< index into Graph::kv_layers, set by the builder
+  int v_dim = 0;         ///< leading elements of a key that are its value, set by the builder; 0: values are cached apart
   /// The first position that a query at `position` sees.
   int first(int position) const {
     if (window == 0) return 0;
@@ -149,6 +153,9 @@ struct RouteParams {
   Gating gating;
   bool normalise;  ///< divide the chosen probabilities by their sum
   float scale;     ///< multiplies the weights; 0 stands for 1
+  /// Experts are chosen among those of the best groups alone, consecutive experts of equal number; a group is worth the
+  /// sum of its two best (arXiv:2412.19437, section 2.1.2).
+  int groups = 1, groups_used = 1;
 };
 using Params = std::variant<std::monostate, NormParams, ScaleParams, SliceParams, RopeParams, AttentionParams, ConvParams,
                             DeltaParams, RouteParams, CapParams>;
@@ -205,6 +212,7 @@ class Graph {
   Tensor rms_norm(Tensor x, Weight w, float eps);
   Tensor l2_norm(Tensor x, float eps);
   Tensor linear(Tensor x, Weight w, Weight bias = {});
+  Tensor head_linear(Tensor x, Weight w);
   Tensor add(Tensor a, Tensor b);
   Tensor mul(Tensor a, Tensor b);
   Tensor scale(Tensor x, float factor);
@@ -219,10 +227,13 @@ class Graph {
   Tensor heads(Tensor x, int heads, int dim);
   /// Elements [begin, begin + dim) of each head.
   Tensor slice(Tensor x, int begin, int dim);
+  Tensor concat(Tensor a, Tensor b);
   Tensor rope(Tensor x, int table);
   /// q [., heads, k_dim], k [., kv_heads, k_dim], v [., kv_heads, v_dim] -> [., 1, heads * v_dim].
   /// A sink is a score of its head that takes its share of the softmax and gives nothing (arXiv:2309.17453).
   Tensor attention(Tensor q, Tensor k, Tensor v, AttentionParams params, Weight sinks = {});
+  /// The same where the first `v_dim` elements of a key are its value, as in latent attention: they are cached once.
+  Tensor attention_within_keys(Tensor q, Tensor k, int v_dim, AttentionParams params);
   /// The same over what an earlier layer appends: `kv` is an index into `kv_layers`.
   Tensor attention_over(int kv, Tensor q, AttentionParams params, Weight sinks = {});
   Tensor short_conv(Tensor x, Weight w, bool silu);
@@ -235,8 +246,10 @@ class Graph {
   };
   /// A bias is added to the probabilities that decide who is chosen; the weights are without it.
   Routing route(Tensor logits, const RouteParams& params, Weight bias = {});
-  Tensor expert_linear(Tensor x, Weight w, const Routing& routing, Weight bias = {}, Weight scale = {});
+  Tensor expert_linear(Tensor x, Weight w, const Routing& routing, Weight bias = {});
   Tensor combine(Tensor y, const Routing& routing);
+  /// Without the weights, where they were applied before.
+  Tensor combine(Tensor y);
 
   /// Records an error unless one is recorded already.
   void reject(Error error);
@@ -248,6 +261,9 @@ class Graph {
   Tensor same_shape(Op op, Tensor a, Tensor b);
   bool expect_vector(Weight w, int width);
   bool expect_matrix(Weight w, int width, int rows);
+  /// The scale bound with a weight.
+  Weight scale_of(Weight w) const { return {weights[static_cast<std::size_t>(w.id)].scale}; }
+  bool expect_scale(Weight w);
   bool per_token(const char* op, std::initializer_list<Tensor> inputs);
   std::string describe(Tensor t) const;
 

@@ -1,6 +1,7 @@
 // Owns: dense and mixture-of-experts gated linear units. Knows weights' names within a block; no architecture.
 #include "models/feed_forward.h"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -19,7 +20,7 @@ std::pair<graph::Tensor, graph::Tensor> halves(graph::Graph& g, graph::Tensor bo
 
 graph::Tensor expert_linear(graph::Graph& g, const Weights& w, graph::Tensor x, const char* name,
                             const graph::Graph::Routing& routing) {
-  return g.expert_linear(x, w(name), routing, w.bias(name), w.find(str(name, ".scale")));
+  return g.expert_linear(x, w(name), routing, w.bias(name));
 }
 
 }  // namespace
@@ -46,8 +47,8 @@ graph::RouteParams read_route(const Keys& keys, graph::Gating gating, bool norma
       break;
     default: keys.reject(fail(ErrorCode::unsupported, keys.full("expert_gating_func"), ": known are 1 (softmax), 2 (sigmoid), 3 (softmax of the chosen)"));
   }
-  if (keys.integer("expert_group_count", 0, 1 << 12, 0) > 1)
-    keys.reject(fail(ErrorCode::unsupported, keys.full("expert_group_count"), ": routing by groups of experts is not known here"));
+  params.groups = std::max(keys.integer("expert_group_count", 0, 1 << 12, 0), 1);
+  if (params.groups > 1) params.groups_used = keys.integer("expert_group_used_count", 1, params.groups);
   params.normalise = keys.flag("expert_weights_norm", normalise);
   float scale = keys.number("expert_weights_scale", 0.0f);
   params.scale = scale != 0 ? scale : 1.0f;

@@ -36,7 +36,7 @@ struct Head {
     };
     const Guarded<std::uint8_t> keys(part(k, k_dim)), values(part(v, v_dim));
     Guarded<float> scores(static_cast<std::size_t>(count)), out(acc);
-    isa.attention_split({query.data(), keys.data(), values.data(), count, k_dim, v_dim, 0.3f, softcap, format, scores.data(), &max, &sum, out.data()});
+    isa.attention_split({query.data(), keys.data(), values.data(), count, k_dim, v_dim, v_dim, 0.3f, softcap, format, scores.data(), &max, &sum, out.data()});
     acc.assign(out.data(), out.data() + v_dim);
   }
 

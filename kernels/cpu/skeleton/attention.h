@@ -39,7 +39,7 @@ struct Attention {
     const F factor = V::set(keep);
     unroll<C>([&](auto c) { acc[c] = V::mul(V::load(call.acc + d + c * V::lanes), factor); });
     const Element* row = v + d;
-    for (int i = 0; i < call.count; ++i, row += call.v_dim) {
+    for (int i = 0; i < call.count; ++i, row += call.v_stride) {
       const F p = V::set(call.scores[i]);
       unroll<C>([&](auto c) { acc[c] = V::fma(p, V::load(row + c * V::lanes), acc[c]); });
     }
@@ -50,7 +50,7 @@ struct Attention {
     const int rest = call.v_dim - d;
     F acc = V::mul(V::load(call.acc + d, rest), V::set(keep));
     const Element* row = v + d;
-    for (int i = 0; i < call.count; ++i, row += call.v_dim)
+    for (int i = 0; i < call.count; ++i, row += call.v_stride)
       acc = V::fma(V::set(call.scores[i]), V::load(row, rest), acc);
     V::store(call.acc + d, acc, rest);
   }

@@ -99,6 +99,7 @@ void Compiler::emit(const Group& group) {
     case graph::Op::rms_norm:
     case graph::Op::l2_norm: return norm(n);
     case graph::Op::linear: return linear(group);
+    case graph::Op::head_linear: return head_linear(n);
     case graph::Op::scale:
     case graph::Op::softcap:
     case graph::Op::sigmoid: return unary(n);
@@ -111,6 +112,7 @@ void Compiler::emit(const Group& group) {
     case graph::Op::mul: return array(n.in[1]).width() != array(n.in[0]).width() ? mul_by_head(n) : binary(n);
     case graph::Op::decay: return decay(n);
     case graph::Op::slice: return slice(n);
+    case graph::Op::concat: return concat(n);
     case graph::Op::rope: return rope(n);
     case graph::Op::attention: return attention(n);
     case graph::Op::short_conv: return short_conv(n);

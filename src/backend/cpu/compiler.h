@@ -115,6 +115,7 @@ class Compiler {
   void mul_by_head(const Node& n);
   void decay(const Node& n);
   void slice(const Node& n);
+  void concat(const Node& n);
   void combine(const Node& n);
   void rope_tables();
   void rope(const Node& n);
@@ -130,6 +131,7 @@ class Compiler {
   Matrix matrix(const Node& n);
   ActivationRows activation(const Node& n);
   void linear(const Group& group);
+  void head_linear(const Node& n);
   void route(const Node& n);
   Lists expert_lists(const Array& ids, int storage, std::size_t experts);
   void expert_linear(const Group& group);

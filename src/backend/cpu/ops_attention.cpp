@@ -75,11 +75,11 @@ struct Layer {
       const int page = sequence.pages[size(position / page_tokens)], within = position % page_tokens;
       const int n = std::min(end - position, page_tokens - within);
       const std::byte* k = s.state.keys(page, params.kv, kv_head) + size(within) * size(shape.k_dim) * element;
-      const std::byte* v = s.state.values(page, params.kv, kv_head) + size(within) * size(shape.v_dim) * element;
+      const std::byte* v = params.v_dim > 0 ? k : s.state.values(page, params.kv, kv_head) + size(within) * size(shape.v_dim) * element;
       for (int h = 0; h < count; ++h) {
         float* partial = partials + size(h) * stride();
         const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
-        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, params.scale, params.softcap,
+        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, params.v_dim > 0 ? shape.k_dim : shape.v_dim, params.scale, params.softcap,
                       half ? kernels::KvFormat::f16 : kernels::KvFormat::f32, scores, max_of(partial), sum_of(partial),
                       partial});
       }
@@ -170,7 +170,8 @@ std::size_t AttentionShape::partial_floats(std::size_t row_count, int depth, int
 }
 
 void Compiler::append(const Node& n, Access cache) {
-  const Array k = in(n, 1), v = in(n, 2);
+  const bool apart = n.in[2] >= 0;  // else the values lie within the keys
+  const Array k = in(n, 1), v = apart ? in(n, 2) : k;
   const Cut cut = by_head(k);
   cache.write = true;
   cache.cut = cut;
@@ -187,7 +188,7 @@ void Compiler::append(const Node& n, Access cache) {
               const int page = s.step.sequences[size(place.sequence)].pages[size(place.position / page_tokens)];
               const int within = place.position % page_tokens;
               store(s, s.floats(k.offset) + i * size(k.dim), s.state.keys(page, kv, head), within, k.dim);
-              store(s, s.floats(v.offset) + i * size(v.dim), s.state.values(page, kv, head), within, v.dim);
+              if (apart) store(s, s.floats(v.offset) + i * size(v.dim), s.state.values(page, kv, head), within, v.dim);
             });
 }
 
@@ -200,7 +201,7 @@ void Compiler::attention(const Node& n) {
   const Access cache = region(kCaches + size(params.kv), 1, false);
   if (n.in[1] >= 0) append(n, cache);
 
-  const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, kv.v_dim};
+  const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, params.v_dim > 0 ? params.v_dim : kv.v_dim};
   const Layer layer{shape,    params, vector(n.weight[0]), q.offset,
                     y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, isa_.to_f16}};
   out_.attention.push_back(shape);

@@ -132,18 +132,32 @@ void Compiler::slice(const Node& n) {
   });
 }
 
+void Compiler::concat(const Node& n) {
+  const Array a = in(n, 0), b = in(n, 1), y = out(n);
+  const Cut cut = by_head(y);
+  add_items(cut, {read(a, by_head(a)), read(b, by_head(b)), write(y, cut)}, [a, b, y](const StepView& s, Share, std::size_t i) {
+    float* to = s.floats(y.offset) + i * size(y.dim);
+    for (const Array& x : {a, b}) {
+      const std::size_t head = i / size(y.heads) * size(x.heads) + i % size(y.heads) % size(x.heads);
+      std::memcpy(to, s.floats(x.offset) + head * size(x.dim), size(x.dim) * sizeof(float));
+      to += x.dim;
+    }
+  });
+}
+
 /// Experts' outputs are summed in order of rank, whoever computed them.
 void Compiler::combine(const Node& n) {
-  const Array experts = in(n, 0), weights = in(n, 1), y = out(n);
+  const bool weighed = n.in[1] >= 0;
+  const Array experts = in(n, 0), weights = weighed ? in(n, 1) : experts, y = out(n);
   const Cut cut = by_row(y);
   add_items(cut, {read(experts, cut), read(weights, cut), write(y, cut)},
             [=, scale = isa_.scale, add_scaled = isa_.add_scaled](const StepView& s, Share, std::size_t i) {
               const float* x = s.floats(experts.offset) + i * experts.width();
               const float* w = s.floats(weights.offset) + i * weights.width();
               float* sum = s.floats(y.offset) + i * y.width();
-              scale(x, w[0], sum, y.dim);
+              scale(x, weighed ? w[0] : 1.0f, sum, y.dim);
               for (std::size_t e = 1; e < size(experts.heads); ++e)
-                add_scaled(x + e * size(experts.dim), w[e], sum, y.dim);
+                add_scaled(x + e * size(experts.dim), weighed ? w[e] : 1.0f, sum, y.dim);
             });
 }
 

@@ -5,6 +5,8 @@
 // tokens of a step. The kernels give an element the same bits whatever rows and tokens share its call.
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "backend/cpu/compiler.h"
 
@@ -44,11 +46,13 @@ class Portion {
   std::uint64_t begin_, end_, at_ = 0;
 };
 
-/// The tokens of one product: entry i of `entries` (i itself without them) has input row entry / `share` and output
-/// row entry. `share` entries have the same input.
+/// The tokens of one product: entry i of `entries`, or i * `step` + `begin` without them, has input row entry / `share`
+/// and output row entry. `share` entries have the same input.
 struct Tokens {
   const std::int32_t* entries;
   std::size_t count, share;
+  std::size_t begin = 0, step = 1;
+  std::size_t entry(std::size_t i) const { return entries ? size(entries[i]) : i * step + begin; }
 };
 
 }  // namespace
@@ -61,7 +65,8 @@ struct Compiler::Matrix {
   ActivationRows x;
   std::size_t y;         ///< offset of float [entries][rows]
   const float* bias;     ///< [experts][rows] or null
-  const float* scale;    ///< [experts] or null
+  const float* scale;    ///< [experts], or one for all, or null
+  std::size_t scales;    ///< how many
   void (*add)(const float* a, const float* b, float* out, int n);
   void (*multiply_by)(const float* x, float factor, float* out, int n);
 
@@ -83,13 +88,13 @@ struct Compiler::Matrix {
     float* to[kTokenBlock];
     const std::size_t block = std::min(kTokenBlock, tokens.count - first);
     for (std::size_t i = 0; i < block; ++i) {
-      const std::size_t entry = tokens.entries ? size(tokens.entries[first + i]) : first + i;
+      const std::size_t entry = tokens.entry(first + i);
       from[i] = s.memory + x.offset + entry / tokens.share * x.stride;
       to[i] = s.floats(y) + entry * rows + row;
     }
     const std::size_t at = expert * rows + row;
     kernel({data + at * row_stride, row_stride, from, to, static_cast<int>(count), static_cast<int>(block), k});
-    for (std::size_t i = 0; scale && i < block; ++i) multiply_by(to[i], scale[expert], to[i], static_cast<int>(count));
+    for (std::size_t i = 0; scale && i < block; ++i) multiply_by(to[i], scale[scales > 1 ? expert : 0], to[i], static_cast<int>(count));
     for (std::size_t i = 0; bias && i < block; ++i) add(to[i], bias + at, to[i], static_cast<int>(count));
   }
 };
@@ -104,7 +109,7 @@ Compiler::ActivationKey Compiler::activation_key(const Node& n) const {
 void Compiler::plan_activations(const std::vector<Group>& groups) {
   for (std::size_t g = 0; g < groups.size(); ++g)
     for (int id : groups[g])
-      if (node(id).op == graph::Op::linear || node(id).op == graph::Op::expert_linear)
+      if (node(id).op == graph::Op::linear || node(id).op == graph::Op::head_linear || node(id).op == graph::Op::expert_linear)
         activations_[activation_key(node(id))].last_group = static_cast<int>(g);
 }
 
@@ -151,7 +156,8 @@ Compiler::Matrix Compiler::matrix(const Node& n) {
   const kernels::FormatKernels* format = kernels::find_format(isa_, w.type);
   return {weight_data(n.weight[0]), row_bytes(w.type, w.ne[0]), w.ne[1],        w.ne[2],
           static_cast<int>(w.ne[0]), format->matmul,            activation(n), out(n).offset,
-          vector(n.weight[1]),       vector(n.weight[2]), isa_.add,      isa_.scale};
+          vector(n.weight[1]),       vector(n.weight[2]), n.weight[2] >= 0 ? weight_info(n.weight[2]).ne[0] : 0,
+          isa_.add,                  isa_.scale};
 }
 
 // --- dense -----------------------------------------------------------------------------------------------------------
@@ -175,15 +181,53 @@ void Compiler::linear(const Group& group) {
   });
 }
 
+/// Head h of every token with matrix h.
+void Compiler::head_linear(const Node& n) {
+  const Matrix m = matrix(n);
+  const Array y = out(n);
+  add({region(m.x.offset, m.x.bytes, false), write(y)}, [m, y](const StepView& s, Share share) {
+    Portion portion(m.experts * units(m.rows) * m.unit_cost(), share);
+    for (std::size_t head = 0; head < m.experts; ++head)
+      m.multiply(s, head, portion.take(units(m.rows), m.unit_cost()), {nullptr, s.rows(y.rows), 1, head, m.experts});
+  });
+}
+
 // --- experts ---------------------------------------------------------------------------------------------------------
 
-/// Chooses by logit (both gatings grow with it), or by probability plus bias; of equals, the lower index.
+namespace {
+
+/// Sets the scores of experts outside the `used` best of `groups` to -infinity; a group is worth the sum of its two best,
+/// and of equals the first counts as better. `worth` holds a float for each group.
+void keep_best_groups(float* score, std::size_t experts, std::size_t groups, std::size_t used, float* worth) {
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  const std::size_t each = experts / groups;
+  for (std::size_t g = 0; g < groups; ++g) {
+    float best = kNone, second = kNone;
+    for (const float* s = score + g * each; s != score + (g + 1) * each; ++s) {
+      if (*s > best) second = std::exchange(best, *s);
+      else if (*s > second) second = *s;
+    }
+    worth[g] = each > 1 ? best + second : best;
+  }
+  for (std::size_t g = 0; g < groups; ++g) {
+    std::size_t better = 0;
+    for (std::size_t other = 0; other < groups; ++other)
+      better += worth[other] > worth[g] || (worth[other] == worth[g] && other < g);
+    if (better >= used) std::fill_n(score + g * each, each, kNone);
+  }
+}
+
+}  // namespace
+
+/// Chooses by logit (both gatings grow with it), or by probability with a bias or among groups; of equals, the lower
+/// index.
 void Compiler::route(const Node& n) {
   const Array logits = in(n), ids = array(n.out[0]), weights = array(n.out[1]);
   const auto params = std::get<graph::RouteParams>(n.params);
   const std::size_t experts = logits.width(), chosen = size(params.chosen);
   const float* bias = vector(n.weight[0]);
-  need_scratch(2 * experts * sizeof(float));
+  const std::size_t groups = size(params.groups);
+  need_scratch((2 * experts + groups) * sizeof(float));
   const Cut cut = by_row(ids);
   auto gate = params.gating == graph::Gating::softmax ? isa_.softmax : isa_.sigmoid;
   add_items(cut, {read(logits, cut), write(ids, cut), write(weights, cut)},
@@ -194,9 +238,14 @@ void Compiler::route(const Node& n) {
               float* probability = s.scratch_of<float>(share);
               gate(logit, probability, static_cast<int>(experts));
               const float* score = logit;
-              if (bias) {
-                score = probability + experts;
-                add(probability, bias, probability + experts, static_cast<int>(experts));
+              if (bias || groups > 1) {
+                float* biased = probability + experts;
+                if (bias)
+                  add(probability, bias, biased, static_cast<int>(experts));
+                else
+                  std::copy_n(probability, experts, biased);
+                if (groups > 1) keep_best_groups(biased, experts, groups, size(params.groups_used), biased + experts);
+                score = biased;
               }
               std::size_t found = 0;
               for (std::size_t e = 0; e < experts; ++e) {

@@ -111,6 +111,12 @@ std::vector<double> decode_row(const OpCall& c, int weight, std::uint64_t i) {
   return {row.begin(), row.end()};
 }
 
+std::vector<double> decode_scales(const OpCall& c) {
+  std::vector<double> scales = c.node.weight[2] >= 0 ? decode_row(c, 2, 0) : std::vector<double>{1.0};
+  scales.resize(c.weight_info(0).ne[2], scales[0]);
+  return scales;
+}
+
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
 double logistic(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 double softcapped(double x, double cap) { return cap * std::tanh(x / cap); }
@@ -191,12 +197,16 @@ Result<void> l2_norm(const OpCall& c) {
   });
 }
 
+/// s W x + b, of each head where W has a matrix for each.
 Result<void> linear(const OpCall& c) {
   const graph::WeightInfo& w = c.weight_info(0);
   const std::vector<double> bias = c.node.weight[1] >= 0 ? decode_row(c, 1, 0) : std::vector<double>(w.ne[1], 0.0);
-  for (std::uint64_t o = 0; o < w.ne[1]; o++) {
+  const std::vector<double> scale = decode_scales(c);
+  for (std::uint64_t o = 0; o < w.ne[1] * w.ne[2]; o++) {
     const std::vector<double> row = decode_row(c, 0, o);
-    for (std::size_t r = 0; r < c.rows(); r++) c.put(0, r, o, dot(row.data(), c.in_row(0, r), row.size()) + bias[o]);
+    const std::uint64_t head = o / w.ne[1], at = head * w.ne[0];
+    for (std::size_t r = 0; r < c.rows(); r++)
+      c.put(0, r, o, scale[head] * dot(row.data(), c.in_row(0, r) + at, row.size()) + bias[o % w.ne[1]]);
   }
   return {};
 }
@@ -211,6 +221,16 @@ Result<void> decay(const OpCall& c) {
 Result<void> slice(const OpCall& c) {
   const int begin = std::get<graph::SliceParams>(c.node.params).begin;
   return each_head(c, [&](std::size_t, const float* x, float* y) { std::copy_n(x + begin, c.output(0).dim, y); });
+}
+
+Result<void> concat(const OpCall& c) {
+  for (std::size_t r = 0; r < c.rows(); r++)
+    for (int h = 0; h < c.output(0).heads; h++)
+      for (int i : {0, 1}) {
+        const graph::TensorInfo& x = c.input(i);
+        std::copy_n(c.in_row(i, r) + h % x.heads * x.dim, x.dim, c.out_row(0, r) + h * c.output(0).dim + i * c.input(0).dim);
+      }
+  return {};
 }
 
 Result<void> rope(const OpCall& c) {
@@ -241,7 +261,8 @@ Result<void> run_node(const OpCall& c) {
     case Op::gather: return gather(c);
     case Op::rms_norm: return rms_norm(c);
     case Op::l2_norm: return l2_norm(c);
-    case Op::linear: return linear(c);
+    case Op::linear:
+    case Op::head_linear: return linear(c);
     case Op::add: return each(c, [](double a, double b) { return a + b; });
     case Op::mul: return each(c, [](double a, double b) { return a * b; });
     case Op::scale: return each(c, [&](double x, double) { return std::get<graph::ScaleParams>(c.node.params).factor * x; });
@@ -254,6 +275,7 @@ Result<void> run_node(const OpCall& c) {
     case Op::sigmoid_gate: return each(c, [](double x, double gate) { return x * logistic(gate); });
     case Op::decay: return decay(c);
     case Op::slice: return slice(c);
+    case Op::concat: return concat(c);
     case Op::rope: return rope(c);
     case Op::attention: return attention(c);
     case Op::short_conv: return short_conv(c);

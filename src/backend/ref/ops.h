@@ -82,6 +82,8 @@ inline TensorType cache_type(KvType type) { return type == KvType::f16 ? TensorT
 double dot(const double* a, const float* b, std::size_t n);  ///< sum of a[i] * b[i]
 /// Row i of a weight of the node.
 std::vector<double> decode_row(const OpCall& call, int weight, std::uint64_t i);
+/// What multiplies each of a product's matrices.
+std::vector<double> decode_scales(const OpCall& call);
 double silu(double x);
 double logistic(double x);
 double softcapped(double x, double cap);

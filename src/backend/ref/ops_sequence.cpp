@@ -2,6 +2,8 @@
 // double, rounded when an element or a state is stored. Knows no device.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <optional>
 
 #include "backend/ref/ops.h"
@@ -24,7 +26,10 @@ Past read_past(const OpCall& c, const SequenceStep& s, int kv, int head, int fir
   for (int p = first; p < end; p++) {
     const int page = s.pages[p / page_tokens], at = p % page_tokens;
     format->decode(c.state->k_row(kv, page, head, at), &past.k[(p - first) * k_dim], static_cast<std::int64_t>(k_dim));
-    format->decode(c.state->v_row(kv, page, head, at), &past.v[(p - first) * v_dim], static_cast<std::int64_t>(v_dim));
+    if (c.graph.kv_layers[kv].v_dim > 0)
+      format->decode(c.state->v_row(kv, page, head, at), &past.v[(p - first) * v_dim], static_cast<std::int64_t>(v_dim));
+    else
+      std::copy_n(&past.k[(p - first) * k_dim], v_dim, &past.v[(p - first) * v_dim]);
   }
   return past;
 }
@@ -49,14 +54,15 @@ void attend(const float* q, const Past& past, std::size_t first, std::size_t end
   for (std::size_t i = 0; i < v_dim; i++) out[i] = static_cast<float>(sum[i] / total);
 }
 
-/// Row t of the keys (input 1) or values (input 2) of a step goes to its place in the cache, in the cache's type.
+/// Row t of the keys (input 1) and of the values (input 2), where they are apart, of a step goes to its place in the cache, in the cache's type.
 void append(const OpCall& c, const SequenceStep& s, int t, int kv) {
   const formats::Format* format = formats::find(cache_type(c.state->kv_type()));
   const int page_tokens = c.state->page_tokens(), position = s.position + t, at = position % page_tokens;
   for (int g = 0; g < c.input(1).heads; g++) {
-    const int page = s.pages[position / page_tokens], k_dim = c.input(1).dim, v_dim = c.input(2).dim;
+    const graph::KvLayer& cache = c.graph.kv_layers[kv];
+    const int page = s.pages[position / page_tokens], k_dim = cache.k_dim, v_dim = cache.v_dim;
     format->encode(c.in_row(1, s.row + t) + g * k_dim, nullptr, c.state->k_row(kv, page, g, at), k_dim);
-    format->encode(c.in_row(2, s.row + t) + g * v_dim, nullptr, c.state->v_row(kv, page, g, at), v_dim);
+    if (v_dim > 0) format->encode(c.in_row(2, s.row + t) + g * v_dim, nullptr, c.state->v_row(kv, page, g, at), v_dim);
   }
 }
 
@@ -67,7 +73,7 @@ void append(const OpCall& c, const SequenceStep& s, int t, int kv) {
 Result<void> attention(const OpCall& c) {
   const auto& params = std::get<graph::AttentionParams>(c.node.params);
   const graph::KvLayer& cache = c.graph.kv_layers[params.kv];
-  const std::size_t k_dim = cache.k_dim, v_dim = cache.v_dim;
+  const std::size_t k_dim = cache.k_dim, v_dim = cache.v_dim > 0 ? cache.v_dim : params.v_dim;
   const int group = c.input(0).heads / cache.kv_heads;
   const std::vector<double> sinks = c.node.weight[0] >= 0 ? decode_row(c, 0, 0) : std::vector<double>{};
   for (const SequenceStep& s : c.step.sequences) {
@@ -129,6 +135,27 @@ Result<void> delta_net(const OpCall& c) {
   return {};
 }
 
+namespace {
+
+/// Experts that are not in one of the `used` best groups; a group is worth the sum of its two best.
+std::vector<bool> outside_best_groups(std::vector<double> score, int groups, int used) {
+  const std::size_t size = score.size() / groups;
+  std::vector<bool> outside(score.size(), groups > 1);
+  std::vector<double> worth;
+  for (auto at = score.begin(); at != score.end(); at += size) {
+    std::sort(at, at + size, std::greater<>());
+    worth.push_back(size > 1 ? at[0] + at[1] : at[0]);
+  }
+  for (int i = 0; i < used; i++) {
+    const auto best = std::ranges::max_element(worth);  // of equals, the first
+    std::fill_n(outside.begin() + (best - worth.begin()) * size, size, false);
+    *best = -std::numeric_limits<double>::infinity();
+  }
+  return outside;
+}
+
+}  // namespace
+
 // Without a bias the logits decide who is chosen, as both gatings grow with them; of equals, the lower index.
 Result<void> route(const OpCall& c) {
   const auto& params = std::get<graph::RouteParams>(c.node.params);
@@ -141,13 +168,15 @@ Result<void> route(const OpCall& c) {
     double total = 0, sum = 0;
     for (double l : logit) total += std::exp(l - max);
     auto probability = [&](std::size_t e) { return soft ? std::exp(logit[e] - max) / total : logistic(logit[e]); };
-    auto score = [&](std::size_t e) { return bias.empty() ? logit[e] : probability(e) + bias[e]; };
+    std::vector<double> score(logit);  // both gatings grow with the logit
+    for (std::size_t e = 0; e < experts && (!bias.empty() || params.groups > 1); e++)
+      score[e] = probability(e) + (bias.empty() ? 0.0 : bias[e]);
     std::int32_t* ids = static_cast<std::int32_t*>(c.out[0]) + r * chosen;
-    std::vector<bool> taken(experts, false);
+    std::vector<bool> taken = outside_best_groups(score, params.groups, params.groups_used);
     for (std::size_t rank = 0; rank < chosen; rank++) {
       std::size_t best = experts;
       for (std::size_t e = 0; e < experts; e++)
-        if (!taken[e] && (best == experts || score(e) > score(best))) best = e;
+        if (!taken[e] && (best == experts || score[e] > score[best])) best = e;
       taken[best] = true;
       ids[rank] = static_cast<std::int32_t>(best);
       sum += probability(best);
@@ -163,7 +192,7 @@ Result<void> expert_linear(const OpCall& c) {
   const graph::WeightInfo& w = c.weight_info(0);
   const std::size_t inputs = w.ne[0], outputs = w.ne[1], experts = w.ne[2], chosen = c.input(1).width();
   const std::size_t step = c.input(0).heads > 1 ? inputs : 0;  // one x for every expert, or one for each
-  const std::vector<double> scale = c.node.weight[2] >= 0 ? decode_row(c, 2, 0) : std::vector<double>(experts, 1.0);
+  const std::vector<double> scale = decode_scales(c);
   std::vector<std::vector<std::size_t>> users(experts);        // row * chosen + rank of those who chose it
   for (std::size_t i = 0; i < c.rows() * chosen; i++) {
     const std::int32_t id = static_cast<const std::int32_t*>(c.in[1])[i];
@@ -190,7 +219,7 @@ Result<void> combine(const OpCall& c) {
   for (std::size_t r = 0; r < c.rows(); r++)
     for (std::size_t i = 0; i < dim; i++) {
       double sum = 0;
-      for (std::size_t e = 0; e < chosen; e++) sum += c.x(1, r, e) * c.x(0, r, e * dim + i);
+      for (std::size_t e = 0; e < chosen; e++) sum += (c.node.in[1] >= 0 ? c.x(1, r, e) : 1.0) * c.x(0, r, e * dim + i);
       c.put(0, r, i, sum);
     }
   return {};
