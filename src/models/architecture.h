@@ -38,7 +38,7 @@ struct Blueprint {
   std::string architecture;
   Common common;
   graph::Graph graph;
-  std::vector<const gguf::Tensor*> tensors;  ///< by weight of the graph; views into the file
+  std::vector<Stored> tensors;               ///< by weight of the graph
   std::vector<const gguf::Tensor*> kept;     ///< known, but not part of the graph
   std::vector<int> suppressed;               ///< tokens whose logits are minus infinity, ascending
 };

@@ -14,11 +14,17 @@ using graph::Tensor;
 namespace {
 
 /// beta and alpha come from one weight whose rows go by key head: [betas of its value heads | alphas of its value heads].
+/// So do the others in early files: [query | key | values | gates of its value heads].
 DeltaInputs grouped_inputs(Graph& g, const Qwen35Config& c, const Weights& w, Tensor h) {
-  const int each = c.value_heads / c.key_heads;
+  const int each = c.value_heads / c.key_heads, dim = c.state_dim;
+  // Elements [begin, begin + count) of every key head's share of x, one head after the other.
+  auto share = [&](Tensor x, int begin, int count) { return g.heads(g.slice(x, begin, count), 1, c.key_heads * count); };
   Tensor ba = g.heads(g.linear(h, w("ssm_ba")), c.key_heads, 2 * each);
-  return {g.linear(h, w("attn_qkv")), g.linear(h, w("attn_gate")), g.heads(g.slice(ba, 0, each), 1, c.value_heads),
-          g.heads(g.slice(ba, each, each), 1, c.value_heads)};
+  Tensor beta = share(ba, 0, each), alpha = share(ba, each, each);
+  if (!w.has("ssm_in.weight")) return {g.linear(h, w("attn_qkv")), g.linear(h, w("attn_gate")), beta, alpha};
+  Tensor in = g.heads(g.linear(h, w("ssm_in")), c.key_heads, 2 * dim + 2 * each * dim);
+  Tensor qk = g.concat(share(in, 0, dim), share(in, dim, dim));
+  return {g.concat(qk, share(in, 2 * dim, each * dim)), share(in, 2 * dim + each * dim, each * dim), beta, alpha};
 }
 
 }  // namespace

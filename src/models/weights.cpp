@@ -1,6 +1,9 @@
 // Owns: looking tensors up by name and remembering which were asked for. Knows no architecture.
 #include "models/weights.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/text.h"
 
 namespace strata::models {
@@ -19,6 +22,22 @@ std::string list(const std::vector<std::string>& names) {
 
 }  // namespace
 
+std::span<const std::byte> Stored::mapped(const gguf::File& file) const {
+  return parts.size() == 1 ? file.mapped(*parts[0]) : std::span<const std::byte>();
+}
+
+Result<void> Stored::read(const gguf::File& file, std::uint64_t offset, std::span<std::byte> out) const {
+  const std::uint64_t each = parts.front()->bytes;
+  while (!out.empty()) {
+    const std::uint64_t within = offset % each;
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(each - within, out.size()));
+    if (auto done = file.read(*parts[static_cast<std::size_t>(offset / each)], within, out.first(count)); !done) return done;
+    offset += count;
+    out = out.subspan(count);
+  }
+  return {};
+}
+
 Result<void> Bindings::check() const {
   if (!missing.empty())
     return fail(ErrorCode::bad_file, file.path(), ": the model needs tensors that the file lacks: ", list(missing));
@@ -34,15 +53,46 @@ Weights Weights::block(int layer) const { return Weights(*bindings_, str(prefix_
 
 bool Weights::has(std::string_view name) const { return bindings_->file.find_tensor(prefix_ + std::string(name)); }
 
+std::vector<const gguf::Tensor*> Weights::parts(const std::string& full) const {
+  constexpr std::string_view kExperts = "_exps.weight";
+  if (const gguf::Tensor* tensor = bindings_->file.find_tensor(full)) return {tensor};
+  std::vector<const gguf::Tensor*> out;
+  if (!full.ends_with(kExperts)) return out;
+  const std::string stem = full.substr(0, full.size() - kExperts.size());
+  while (const gguf::Tensor* tensor = bindings_->file.find_tensor(str(stem, ".", out.size(), ".weight"))) {
+    if (!out.empty() && (tensor->type != out[0]->type || tensor->ne != out[0]->ne || tensor->ne[2] * tensor->ne[3] != 1))
+      bindings_->graph.reject(fail(ErrorCode::unsupported, tensor->name, ": its type or shape is not that of ", out[0]->name,
+                                   "; the experts of a layer must agree"));
+    out.push_back(tensor);
+  }
+  return out;
+}
+
+void Weights::bind_scale(graph::Weight weight, std::string_view stem) const {
+  const std::string full = prefix_ + std::string(stem);
+  const std::uint64_t matrices = bindings_->graph.weights[static_cast<std::size_t>(weight.id)].ne[2];
+  const gguf::Tensor* scale = bindings_->file.find_tensor(full + ".scale");
+  if (scale && (scale->elements() == 1 || scale->elements() == matrices)) {
+    const int id = find(std::string(stem) + ".scale").id;
+    bindings_->graph.weights[static_cast<std::size_t>(weight.id)].scale = id;
+  }
+  if (const gguf::Tensor* input = bindings_->file.find_tensor(full + ".input_scale"))
+    if (bindings_->used.insert(full + ".input_scale").second) bindings_->kept.push_back(input);
+}
+
 graph::Weight Weights::find(std::string_view name) const {
+  constexpr std::string_view kWeight = ".weight";
   std::string full = prefix_ + std::string(name);
   if (auto known = bindings_->bound.find(full); known != bindings_->bound.end()) return {known->second};
-  const gguf::Tensor* tensor = bindings_->file.find_tensor(full);
-  if (!tensor) return {};
-  graph::Weight weight = bindings_->graph.weight({full, tensor->type, tensor->ne});
-  bindings_->used.insert(full);
-  bindings_->tensors.push_back(tensor);
+  std::vector<const gguf::Tensor*> stored = parts(full);
+  if (stored.empty()) return {};
+  std::array<std::uint64_t, 4> ne = stored[0]->ne;
+  if (stored[0]->name != full) ne[2] = stored.size();
+  graph::Weight weight = bindings_->graph.weight({full, stored[0]->type, ne});
+  for (const gguf::Tensor* tensor : stored) bindings_->used.emplace(tensor->name);
+  bindings_->tensors.push_back({std::move(stored)});
   bindings_->bound.emplace(std::move(full), weight.id);
+  if (name.ends_with(kWeight)) bind_scale(weight, name.substr(0, name.size() - kWeight.size()));
   return weight;
 }
 
@@ -53,7 +103,7 @@ graph::Weight Weights::require(std::string_view name) const {
   bindings_->missing.push_back(full);
   // A weight that fits nowhere: recording goes on to collect further missing names, and the graph is never run.
   bindings_->graph.reject(fail(ErrorCode::bad_file, full, ": missing from the file"));
-  bindings_->tensors.push_back(nullptr);
+  bindings_->tensors.push_back({});
   return bindings_->graph.weight({full, TensorType::f32, {1, 1, 1, 1}});
 }
 

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,12 +14,22 @@
 
 namespace strata::models {
 
+/// Where a weight of the graph lies in the file: one tensor, or several whose bytes follow each other in the weight, as the
+/// experts of old files do.
+struct Stored {
+  std::vector<const gguf::Tensor*> parts;  ///< views into the file; all of one type and shape
+  std::uint64_t bytes() const { return parts.size() * parts.front()->bytes; }
+  /// Its bytes where the file is mapped and they lie together, else an empty span.
+  std::span<const std::byte> mapped(const gguf::File& file) const;
+  Result<void> read(const gguf::File& file, std::uint64_t offset, std::span<std::byte> out) const;
+};
+
 /// What of the file's directory has been asked for, shared by all views of it.
 struct Bindings {
   const gguf::File& file;
   graph::Graph& graph;
   std::map<std::string, int, std::less<>> bound;  ///< tensor name -> weight of the graph
-  std::vector<const gguf::Tensor*> tensors;       ///< by weight of the graph
+  std::vector<Stored> tensors;                    ///< by weight of the graph
   std::vector<const gguf::Tensor*> kept;          ///< known, but not part of the graph (blocks for drafting)
   std::set<std::string, std::less<>> used;
   std::vector<std::string> missing;
@@ -40,7 +51,9 @@ class Weights {
   graph::Weight optional(std::string_view name) const { return find(std::string(name) + ".weight"); }
   /// `<prefix><name>.bias`, false when the file lacks it.
   graph::Weight bias(std::string_view name) const { return find(std::string(name) + ".bias"); }
-  /// By its whole name below the prefix.
+  /// By its whole name below the prefix. `<name>_exps.weight` may be stored as `<name>.0.weight`, `<name>.1.weight` and so
+  /// on, one for each expert. A weight is bound with its `.scale`, which multiplies what it gives (WeightInfo::scale);
+  /// an `.input_scale`, for engines that quantise inputs with it, is known and not used.
   graph::Weight require(std::string_view name) const;
   graph::Weight find(std::string_view name) const;
   bool has(std::string_view name) const;
@@ -50,6 +63,9 @@ class Weights {
   void keep_all() const;
 
  private:
+  std::vector<const gguf::Tensor*> parts(const std::string& full) const;
+  void bind_scale(graph::Weight weight, std::string_view stem) const;
+
   Bindings* bindings_;
   std::string prefix_;
 };

@@ -134,8 +134,8 @@ Result<void> Engine::gather_in_huge_pages(const ModelOptions& options, std::span
     for (std::size_t p = 0; p < places_.size(); ++p) borrowed |= needed[p][w] && places_[p].device->borrows_weights();
     if (!borrowed) continue;
     huge_offset_[w] = bytes;
-    bytes += (blueprint_->tensors[w]->bytes + 63) / 64 * 64;
-    total += blueprint_->tensors[w]->bytes;
+    bytes += (blueprint_->tensors[w].bytes() + 63) / 64 * 64;
+    total += blueprint_->tensors[w].bytes();
     chosen.push_back(w);
   }
   const std::uint64_t available = platform::available_memory();
@@ -146,10 +146,10 @@ Result<void> Engine::gather_in_huge_pages(const ModelOptions& options, std::span
   constexpr std::size_t kPiece = std::size_t{1} << 24;
   std::size_t done = 0;
   for (std::size_t w : chosen) {
-    const gguf::Tensor& tensor = *blueprint_->tensors[w];
-    for (std::uint64_t at = 0; at < tensor.bytes; at += kPiece) {
-      std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, tensor.bytes - at));
-      if (auto read = file_->read(tensor, at, std::span(huge_.data() + huge_offset_[w] + at, count)); !read) return read;
+    const models::Stored& stored = blueprint_->tensors[w];
+    for (std::uint64_t at = 0; at < stored.bytes(); at += kPiece) {
+      std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, stored.bytes() - at));
+      if (auto read = stored.read(*file_, at, std::span(huge_.data() + huge_offset_[w] + at, count)); !read) return read;
       done += count;
       if (options.progress && !options.progress(static_cast<float>(done) / static_cast<float>(total)))
         return fail(ErrorCode::cancelled, file_->path(), ": loading was cancelled");
@@ -168,22 +168,22 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
   std::uint64_t total = 0, done = 0;
   for (const auto& place : needed)
     for (std::size_t w = 0; w < place.size(); ++w)
-      if (place[w]) total += blueprint_->tensors[w]->bytes;
+      if (place[w]) total += blueprint_->tensors[w].bytes();
   for (std::size_t p = 0; p < places_.size(); ++p) {
     places_[p].weights.resize(graph.weights.size());
     for (std::size_t w = 0; w < graph.weights.size(); ++w) {
       if (!needed[p][w]) continue;
-      const gguf::Tensor& tensor = *blueprint_->tensors[w];
+      const models::Stored& stored = blueprint_->tensors[w];
       backend::WeightSource source;
-      source.bytes = tensor.bytes;
+      source.bytes = stored.bytes();
       source.owner = file_;
-      source.read = [file = file_, &tensor](std::uint64_t offset, std::span<std::byte> out) { return file->read(tensor, offset, out); };
-      source.mapped = file_->mapped(tensor);
-      if (pages_ == Pages::huge && places_[p].device->borrows_weights()) source.mapped = {huge_.data() + huge_offset_[w], tensor.bytes};
+      source.read = [file = file_, stored](std::uint64_t offset, std::span<std::byte> out) { return stored.read(*file, offset, out); };
+      source.mapped = stored.mapped(*file_);
+      if (pages_ == Pages::huge && places_[p].device->borrows_weights()) source.mapped = {huge_.data() + huge_offset_[w], stored.bytes()};
       auto weight = places_[p].device->load(graph.weights[w], source);
       if (!weight) return weight.error();
       places_[p].weights[w] = std::move(*weight);
-      done += tensor.bytes;
+      done += stored.bytes();
       if (options.progress && pages_ != Pages::huge &&
           !options.progress(static_cast<float>(done) / static_cast<float>(std::max<std::uint64_t>(total, 1))))
         return fail(ErrorCode::cancelled, file_->path(), ": loading was cancelled");

@@ -12,13 +12,14 @@ struct Share {
   std::uint64_t elements, bytes;
 };
 
-Share share_of_token(const graph::Graph& graph, const graph::Node& node, const gguf::Tensor& tensor) {
-  if (node.op == graph::Op::embed) return {0, tensor.bytes / tensor.ne[1]};
-  if (node.op == graph::Op::expert_linear) {
+Share share_of_token(const graph::Graph& graph, const graph::Node& node, const graph::WeightInfo& weight, std::uint64_t bytes) {
+  const std::uint64_t elements = weight.ne[0] * weight.ne[1] * weight.ne[2] * weight.ne[3];
+  if (node.op == graph::Op::embed) return {0, bytes / weight.ne[1]};
+  if (node.op == graph::Op::expert_linear && weight.ne[2] > 1) {
     auto chosen = static_cast<std::uint64_t>(graph.tensors[static_cast<std::size_t>(node.in[1])].dim);
-    return {tensor.elements() / tensor.ne[2] * chosen, tensor.bytes / tensor.ne[2] * chosen};
+    return {elements / weight.ne[2] * chosen, bytes / weight.ne[2] * chosen};
   }
-  return {tensor.elements(), tensor.bytes};
+  return {elements, bytes};
 }
 
 }  // namespace
@@ -50,7 +51,8 @@ ModelSummary summarise(const models::Blueprint& blueprint, const gguf::File& fil
   for (const graph::Node& node : graph.nodes)
     for (int weight : node.weight)
       if (weight >= 0) {
-        Share share = share_of_token(graph, node, *blueprint.tensors[static_cast<std::size_t>(weight)]);
+        auto w = static_cast<std::size_t>(weight);
+        Share share = share_of_token(graph, node, graph.weights[w], blueprint.tensors[w].bytes());
         out.active_parameters += share.elements;
         out.decode_bytes += share.bytes;
       }
