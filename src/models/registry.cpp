@@ -8,6 +8,7 @@ namespace strata::models {
 
 /// One row for each architecture: its `general.architecture` and the function in the file of that name.
 #define STRATA_ARCHITECTURES(row) \
+  row("deepseek2", build_deepseek2) \
   row("gemma2", build_gemma2) \
   row("gemma3", build_gemma3) \
   row("gemma4", build_gemma4) \

@@ -13,6 +13,8 @@ namespace strata::test {
 
 /// The float32 goldens of the architectures that strata runs: `<shared>/conformance/models/<name>.{gguf,json,logits.f32}`.
 inline const std::vector<std::string> kGoldenModels = {
+    "deepseek2-v2",
+    "deepseek2-v3",
     "gemma2",
     "gemma3-swa",
     "gemma4-dense",
