@@ -17,6 +17,7 @@ namespace strata::models {
   row("granite", build_granite) \
   row("lfm2", build_lfm2) \
   row("llama", build_llama) \
+  row("llama4", build_llama4) \
   row("mistral3", build_mistral3) \
   row("olmoe", build_olmoe) \
   row("phi3", build_phi3) \

@@ -27,6 +27,7 @@ inline const std::vector<std::string> kGoldenModels = {
     "llama-gqa",
     "llama-mixtral",
     "llama-rope3",
+    "llama4",
     "mistral3-yarn",
     "olmoe",
     "phi3-longrope-long",
