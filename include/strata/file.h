@@ -75,7 +75,7 @@ class STRATA_API ModelFile {
 /// A file of random weights in the exact shape of a model that people run, so that a benchmark needs no download.
 struct MakeModelOptions {
   std::string like;          ///< one of make_model_shapes()
-  std::string type = "Q4_K_M";  ///< a weight format, or the mixture Q4_K_M
+  std::string type = "Q4_K_M";  ///< a weight format for all matrices, or a mixture (see quantize.h)
   std::string out;
   std::uint64_t seed = 1;
   /// Gets bytes written and in all; returning false cancels and leaves no file.

@@ -1,5 +1,5 @@
 // Owns: files of random weights in the exact shapes of models that people run, so that a benchmark needs no download.
-// Knows GGUF and formats; no device.
+// Knows GGUF, formats and mixtures; no device.
 //
 // Every row is made of blocks drawn from a small pool that was encoded once for its type and width: the bytes have the
 // statistics of a quantised random matrix, and a file is written at the speed of the disk.
@@ -8,11 +8,13 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <map>
 
 #include "base/text.h"
 #include "gguf/writer.h"
 #include "kernels/formats/list.h"
+#include "rewrite/mixture.h"
 #include "strata/file.h"
 
 namespace strata {
@@ -28,9 +30,6 @@ struct Shape {
 constexpr Shape kShapes[] = {
     {"llama-1b", 22, 2048, 32, 8, 5632, 32000, 2048, 10000.0f},
 };
-
-/// A mixture gives some tensors more bits than others.
-constexpr const char* kMixture = "Q4_K_M";
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a 64-bit mix of its argument; random access, equal on every platform.
 constexpr std::uint64_t mix(std::uint64_t x) {
@@ -64,18 +63,11 @@ Pool make_pool(const formats::Format& format, float deviation, std::uint64_t see
   return pool;
 }
 
-/// Whether layer i of n gets the larger type in the "_M" mixtures.
-bool use_more_bits(int i, int n) { return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2; }
-
-TensorType type_in_mixture(const std::string& name, int layer, int layers) {
-  bool more = name == "output" || ((name == "attn_v" || name == "ffn_down") && use_more_bits(layer, layers));
-  return more ? TensorType::q6_k : TensorType::q4_k;
-}
-
 class Maker {
  public:
-  Maker(const Shape& shape, const MakeModelOptions& options, const TypeInfo* uniform)
-      : shape_(shape), options_(options), uniform_(uniform) {}
+  /// One of `uniform` and `mixture` is not null.
+  Maker(const Shape& shape, const MakeModelOptions& options, const formats::Format* uniform, const rewrite::Mixture* mixture)
+      : shape_(shape), options_(options), uniform_(uniform), mixture_(mixture) {}
 
   Result<void> write() {
     metadata();
@@ -83,21 +75,22 @@ class Maker {
     const auto embedding = static_cast<std::uint64_t>(shape_.embedding), vocab = static_cast<std::uint64_t>(shape_.vocabulary),
                feed_forward = static_cast<std::uint64_t>(shape_.feed_forward),
                kv = embedding / static_cast<std::uint64_t>(shape_.heads) * static_cast<std::uint64_t>(shape_.kv_heads);
-    matrix("", "token_embd", -1, {embedding, vocab}, 1.0f);
+    matrix("", "token_embd", {embedding, vocab}, 1.0f);
     vector("", "output_norm", embedding);
-    matrix("", "output", -1, {embedding, vocab});
+    matrix("", "output", {embedding, vocab});
     for (int layer = 0; layer < shape_.layers; ++layer) {
       const std::string prefix = str("blk.", layer, ".");
       vector(prefix, "attn_norm", embedding);
-      matrix(prefix, "attn_q", layer, {embedding, embedding});
-      matrix(prefix, "attn_k", layer, {embedding, kv});
-      matrix(prefix, "attn_v", layer, {embedding, kv});
-      matrix(prefix, "attn_output", layer, {embedding, embedding});
+      matrix(prefix, "attn_q", {embedding, embedding});
+      matrix(prefix, "attn_k", {embedding, kv});
+      matrix(prefix, "attn_v", {embedding, kv});
+      matrix(prefix, "attn_output", {embedding, embedding});
       vector(prefix, "ffn_norm", embedding);
-      matrix(prefix, "ffn_gate", layer, {embedding, feed_forward});
-      matrix(prefix, "ffn_up", layer, {embedding, feed_forward});
-      matrix(prefix, "ffn_down", layer, {feed_forward, embedding});
+      matrix(prefix, "ffn_gate", {embedding, feed_forward});
+      matrix(prefix, "ffn_up", {embedding, feed_forward});
+      matrix(prefix, "ffn_down", {feed_forward, embedding});
     }
+    add_tensors();
     return writer_.write(options_.out, options_.progress);
   }
 
@@ -142,24 +135,45 @@ class Maker {
   }
 
   /// A norm's weight: all ones.
-  void vector(const std::string& prefix, const char* name, std::uint64_t n) {
-    auto ones = [](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
-      constexpr auto one = std::bit_cast<std::array<std::byte, sizeof(float)>>(1.0f);
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = one[(offset + i) % one.size()];
-      return {};
-    };
-    writer_.add({str(prefix, name, ".weight"), TensorType::f32, {n}, ones});
-  }
+  void vector(const std::string& prefix, const char* name, std::uint64_t n) { tensor(prefix, name, {n}, 0); }
 
   /// Deviation 0 stands for 1 / sqrt(inputs), which keeps activations near 1.
-  void matrix(const std::string& prefix, const char* name, int layer, std::vector<std::uint64_t> ne, float deviation = 0) {
-    TensorType type = uniform_ ? uniform_->type : type_in_mixture(name, layer, shape_.layers);
+  void matrix(const std::string& prefix, const char* name, std::vector<std::uint64_t> ne, float deviation = 0) {
     if (deviation == 0) deviation = 1.0f / std::sqrt(static_cast<float>(ne[0]));
+    tensor(prefix, name, std::move(ne), deviation);
+  }
+
+  void tensor(const std::string& prefix, const char* name, std::vector<std::uint64_t> ne, float deviation) {
+    names_.push_back(str(prefix, name, ".weight"));
+    rewrite::TensorShape shape{names_.back(), TensorType::f32, {}, static_cast<int>(ne.size())};
+    std::copy(ne.begin(), ne.end(), shape.ne);
+    shapes_.push_back(shape);
+    deviations_.push_back(deviation);
+  }
+
+  void add_tensors() {
+    std::vector<rewrite::Assignment> assigned(shapes_.size());
+    if (mixture_) assigned = assign(*mixture_, {"llama", shape_.layers, 0, shape_.heads / shape_.kv_heads, false}, shapes_, {}, false);
+    for (std::size_t t = 0; t < shapes_.size(); ++t) {
+      const rewrite::TensorShape& shape = shapes_[t];
+      const bool matrix = shape.dims > 1;
+      const TensorType type = !matrix ? TensorType::f32 : uniform_ ? uniform_->type : assigned[t].type;
+      writer_.add({names_[t], type, {shape.ne, shape.ne + shape.dims}, matrix ? random_blocks(type, deviations_[t]) : ones});
+    }
+  }
+
+  static Result<void> ones(std::uint64_t offset, std::span<std::byte> out) {
+    constexpr auto one = std::bit_cast<std::array<std::byte, sizeof(float)>>(1.0f);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = one[(offset + i) % one.size()];
+    return {};
+  }
+
+  gguf::TensorSource random_blocks(TensorType type, float deviation) {
     auto [pool, fresh] = pools_.try_emplace({type, deviation});
     if (fresh) pool->second = make_pool(*formats::find(type), deviation, options_.seed);
     const std::size_t unit = row_bytes(type, kBlock);
     const std::uint64_t key = mix(options_.seed * 1000003 + ++matrices_);
-    auto draw = [&bytes = pool->second, unit, key](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
+    return [&bytes = pool->second, unit, key](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
       for (std::size_t done = 0; done < out.size();) {
         std::uint64_t block = (offset + done) / unit, inside = (offset + done) % unit;
         std::size_t count = std::min<std::size_t>(unit - inside, out.size() - done);
@@ -168,12 +182,15 @@ class Maker {
       }
       return {};
     };
-    writer_.add({str(prefix, name, ".weight"), type, std::move(ne), draw});
   }
 
   const Shape& shape_;
   const MakeModelOptions& options_;
-  const TypeInfo* uniform_;  ///< null: the mixture
+  const formats::Format* uniform_;
+  const rewrite::Mixture* mixture_;
+  std::deque<std::string> names_;  ///< by tensor, as are the next two
+  std::vector<rewrite::TensorShape> shapes_;
+  std::vector<float> deviations_;
   gguf::Writer writer_;
   std::map<std::pair<TensorType, float>, Pool> pools_;
   std::uint64_t matrices_ = 0;
@@ -194,9 +211,11 @@ std::vector<std::string> make_model_shapes() {
 }
 
 std::vector<std::string> make_model_types() {
-  std::vector<std::string> out = {kMixture};
+  std::vector<std::string> out;
   for (const formats::Format& format : formats::formats())
     if (format.encode) out.emplace_back(type_name(format.type));
+  for (const rewrite::Mixture& mixture : rewrite::mixtures())
+    if (std::find(out.begin(), out.end(), mixture.name) == out.end()) out.emplace_back(mixture.name);
   return out;
 }
 
@@ -205,12 +224,13 @@ Result<void> make_model(const MakeModelOptions& options) {
   if (shape == std::end(kShapes))
     return fail(ErrorCode::invalid_argument, "shape \"", options.like, "\" is not known; known are ", join(make_model_shapes()));
   if (options.out.empty()) return fail(ErrorCode::invalid_argument, "make_model: no output path");
-  const TypeInfo* uniform = nullptr;
+  const formats::Format* uniform = nullptr;
   for (const formats::Format& format : formats::formats())
-    if (format.encode && options.type == type_name(format.type)) uniform = type_info(format.type);
-  if (!uniform && options.type != kMixture)
+    if (format.encode && options.type == type_name(format.type)) uniform = &format;
+  const rewrite::Mixture* mixture = uniform ? nullptr : rewrite::find_mixture(options.type);
+  if (!uniform && !mixture)
     return fail(ErrorCode::invalid_argument, "type \"", options.type, "\" cannot be made; known are ", join(make_model_types()));
-  return Maker(*shape, options, uniform).write();
+  return Maker(*shape, options, uniform, mixture).write();
 }
 
 }  // namespace strata
