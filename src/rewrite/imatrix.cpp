@@ -31,6 +31,7 @@ struct Product {
   graph::Rows rows = graph::Rows::tokens;
   std::size_t width = 0, columns = 0, experts = 1, chosen = 1;
   bool shared_input = false;  ///< all chosen experts read the same vector
+  bool by_head = false;       ///< a matrix for each head, counted as experts that are always chosen
 };
 
 class Collector {
@@ -38,11 +39,15 @@ class Collector {
   /// Matrices of the blocks and, when asked for, of the output.
   Collector(const graph::Graph& graph, bool output) {
     for (const graph::Node& node : graph.nodes) {
-      if (node.op != graph::Op::linear && node.op != graph::Op::expert_linear) continue;
+      if (node.op != graph::Op::linear && node.op != graph::Op::head_linear && node.op != graph::Op::expert_linear) continue;
       const graph::WeightInfo& weight = graph.weights[size(node.weight[0])];
       if (!output && !weight.name.starts_with("blk.")) continue;
       const graph::TensorInfo& x = graph.info({node.in[0]});
-      Product product{weight.name, x.storage, -1, x.rows, x.width(), static_cast<std::size_t>(weight.ne[0]), 1, 1, false};
+      Product product{weight.name, x.storage, -1, x.rows, x.width(), static_cast<std::size_t>(weight.ne[0]), 1, 1, false, false};
+      if (node.op == graph::Op::head_linear) {
+        product.experts = size(x.heads);
+        product.by_head = true;
+      }
       if (node.op == graph::Op::expert_linear) {
         const graph::TensorInfo& ids = graph.info({node.in[1]});
         product.ids = ids.storage;
@@ -103,7 +108,8 @@ class Collector {
   Result<void> add(const Product& product, std::size_t rows) {
     ColumnSums& sums = sums_.matrices[product.weight];
     if (product.ids < 0) {
-      for (std::size_t at = 0; at < rows * product.width; at += product.columns) add_vector(product, sums, 0, x_.data() + at);
+      for (std::size_t at = 0; at < rows * product.width; at += product.columns)
+        add_vector(product, sums, product.by_head ? at / product.columns % product.experts : 0, x_.data() + at);
     } else {
       for (std::size_t i = 0; i < rows * product.chosen; ++i) {
         const auto expert = static_cast<std::size_t>(std::bit_cast<std::int32_t>(ids_[i]));

@@ -1,4 +1,5 @@
 // Owns: the tests of collecting importance matrices from a running model. Knows the public API and the bundled model.
+#include <algorithm>
 #include <cmath>
 
 #include "gguf/bytes.h"
@@ -132,6 +133,42 @@ TEST_CASE("the first layer's sums are those of the normalised embeddings", "[rew
     CHECK(close(sums.matrices.at("blk.0." + std::string(name) + ".weight").squares, expected, 1e-4));
   CHECK(sums.matrices.count("token_embd.weight") == 1);  // the output matrix of a tied model
   CHECK(sums.matrices.at("token_embd.weight").counts[0] == 32.0 * report.chunks);
+}
+
+TEST_CASE("every matrix that a mixture quantises has sums of its shape", "[rewrite][imatrix]") {
+  for (const char* name : {"deepseek2-v2", "deepseek2-v3", "gemma4-moe", "gpt-oss", "llama4", "qwen3moe", "qwen3next"}) {
+    const auto path = shared(std::string("conformance/models/") + name + ".gguf");
+    if (!path) continue;
+    INFO(name);
+    TempFolder folder;
+    ImatrixOptions options;
+    options.chunk = 32;
+    options.output = true;
+    ImatrixReport report;
+    const auto cpu = collect(folder, *path, options, report);
+    options.load.device = "ref";
+    const auto ref = collect(folder, *path, options, report);
+    for (const auto& [weight, sums] : cpu.matrices) {
+      INFO(weight);
+      CHECK(std::all_of(sums.counts.begin(), sums.counts.end(), [&](double count) { return count <= 32.0 * 4 * report.chunks; }));
+      double a = 0, b = 0;
+      for (double square : sums.squares) a += square;
+      for (double square : ref.matrices.at(weight).squares) b += square;
+      CHECK(a > 0);
+      CHECK(a == Approx(b).epsilon(0.05));
+    }
+    QuantizeOptions quantise;
+    quantise.type = "Q8_0";
+    quantise.imatrix = folder / "imatrix.gguf";
+    quantise.dry_run = true;
+    const auto plan = quantize(*path, "", quantise);
+    if (!plan) FAIL(plan.error().message);
+    for (const QuantizedTensor& tensor : plan->tensors) {
+      INFO(tensor.name);
+      // Tables are looked up, not multiplied with.
+      if (tensor.to == "Q8_0" && tensor.name.find("token_embd") == std::string::npos) CHECK(tensor.importance);
+    }
+  }
 }
 
 TEST_CASE("a text that is too short, and cancelling", "[rewrite][imatrix]") {
