@@ -3,14 +3,6 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-get_target_property(strata_type strata TYPE)
-set(STRATA_NEEDS_PCRE2 OFF)  # of whoever links the library: a shared one carries its own
-set(strata_pc_requires "")
-if(STRATA_TEXT AND strata_type STREQUAL "STATIC_LIBRARY")
-  set(STRATA_NEEDS_PCRE2 ON)
-  set(strata_pc_requires "libpcre2-8")
-endif()
-
 install(TARGETS strata EXPORT strata-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
@@ -26,7 +18,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/strata-config.cmake.in
 # Before 1.0 a minor release may break what the last one promised.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/strata-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/package/strata-config.cmake
-              ${PROJECT_BINARY_DIR}/package/strata-config-version.cmake ${CMAKE_CURRENT_LIST_DIR}/FindPCRE2.cmake
+              ${PROJECT_BINARY_DIR}/package/strata-config-version.cmake
         DESTINATION ${strata_cmake_dir})
 
 # A relative prefix lets the installed tree be moved.

@@ -40,6 +40,8 @@ class Value {
   std::optional<double> as_float() const;  ///< any number
   std::optional<bool> as_bool() const;
   std::optional<std::string_view> as_string() const;
+  /// The data of an array of u8 or i8.
+  std::optional<std::span<const std::byte>> as_bytes() const;
   /// Element i (< count()) of an array as a value of its own; nested arrays are refused when a file is opened.
   /// Strings are found by an index that is built once, so this is O(1).
   Value element(std::uint64_t i) const;

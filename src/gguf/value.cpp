@@ -96,6 +96,11 @@ std::optional<std::string_view> Value::as_string() const {
   return std::string_view(reinterpret_cast<const char*>(data_), static_cast<std::size_t>(length_));
 }
 
+std::optional<std::span<const std::byte>> Value::as_bytes() const {
+  if (type_ != ValueType::array || (element_type_ != ValueType::u8 && element_type_ != ValueType::i8)) return std::nullopt;
+  return std::span(data_, static_cast<std::size_t>(count_));
+}
+
 Value Value::element(std::uint64_t i) const {
   assert(type_ == ValueType::array && i < count_);
   Value result;

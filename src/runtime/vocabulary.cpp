@@ -110,19 +110,35 @@ Result<void> read_ids(const gguf::File& file, text::Vocabulary& out) {
 
 Result<void> read_flags(const gguf::File& file, text::Vocabulary& out) {
   using Flag = std::pair<std::string_view, std::optional<bool>*>;
+  std::optional<bool> merge_spaces;
   for (auto [name, flag] : {Flag{"add_bos_token", &out.add_bos}, Flag{"add_eos_token", &out.add_eos},
-                            Flag{"add_space_prefix", &out.add_space_prefix}}) {
+                            Flag{"add_space_prefix", &out.add_space_prefix},
+                            Flag{"remove_extra_whitespaces", &merge_spaces},
+                            Flag{"normalizer.lowercase", &out.lower_case},
+                            Flag{"normalizer.strip_accents", &out.strip_accents}}) {
     std::string key = key_of(name);
     const Value* value = file.find(key);
     if (value == nullptr) continue;
     *flag = value->as_bool();
     if (!*flag) return fail(ErrorCode::bad_file, key, ": is of type ", gguf::name(value->type()), ", not a boolean");
   }
+  out.remove_extra_whitespaces = merge_spaces.value_or(false);
   return {};
 }
 
-Result<std::string> read_name(const gguf::File& file, std::string_view name) {
-  std::string key = key_of(name);
+/// The bytes of the file's array, which the file keeps.
+Result<void> read_charsmap(const gguf::File& file, text::Vocabulary& out) {
+  std::string key = key_of("precompiled_charsmap");
+  auto array = find_array(file, key);
+  if (!array) return array.error();
+  if (*array == nullptr) return {};
+  auto bytes = (*array)->as_bytes();
+  if (!bytes) return fail(ErrorCode::bad_file, key, ": is an array of ", gguf::name((*array)->element_type()), ", not of bytes");
+  out.charsmap = *bytes;
+  return {};
+}
+
+Result<std::string> read_text(const gguf::File& file, const std::string& key) {
   const Value* value = file.find(key);
   if (value == nullptr) return std::string();
   auto text = value->as_string();
@@ -134,15 +150,17 @@ Result<std::string> read_name(const gguf::File& file, std::string_view name) {
 
 Result<text::Vocabulary> read_vocabulary(const gguf::File& file) {
   text::Vocabulary out;
-  auto model = read_name(file, "model");
+  auto model = read_text(file, key_of("model"));
   if (!model) return model.error();
   if (model->empty() || *model == "none" || *model == "no_vocab")
     return fail(ErrorCode::unsupported, "tokenizer.ggml.model: ", model->empty() ? "missing" : *model,
                 "; this file has no tokenizer, so it takes token ids only");
-  auto pre = read_name(file, "pre");
+  auto pre = read_text(file, key_of("pre"));
   if (!pre) return pre.error();
   out.model = std::move(*model);
   out.pre = std::move(*pre);
+  if (auto name = read_text(file, "general.name")) out.name = std::move(*name);
+  if (auto architecture = read_text(file, "general.architecture")) out.architecture = std::move(*architecture);
 
   auto tokens = read_strings(file, "tokens");
   if (!tokens) return tokens.error();
@@ -158,11 +176,13 @@ Result<text::Vocabulary> read_vocabulary(const gguf::File& file) {
                                              });
   if (!types) return types.error();
   out.types = std::move(*types);
-  if (out.model == "gpt2") {
+  bool optional_merges = out.pre == "kimi-k2" && file.find(key_of("merges")) == nullptr;
+  if ((out.model == "gpt2" && !optional_merges) || out.model == "gemma4") {
     auto merges = read_strings(file, "merges");
     if (!merges) return merges.error();
     out.merges = std::move(*merges);
   }
+  if (auto done = read_charsmap(file, out); !done) return done.error();
   if (auto done = read_ids(file, out); !done) return done.error();
   if (auto done = read_flags(file, out); !done) return done.error();
   return out;

@@ -1,5 +1,5 @@
 // Owns: what all tokenizer models share: special tokens, BOS/EOS, decoding as a sequence of pieces.
-// Knows no merge rule and no alphabet; spm.cpp and bpe.cpp add those.
+// Knows no way of finding tokens; spm.cpp, bpe.cpp, ugm.cpp, wpm.cpp, rwkv.cpp and plamo2.cpp add those.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,16 @@ struct Lexicon {
   SpecialTokens special;
   std::vector<std::int32_t> ends;  ///< ascending
   std::optional<std::int32_t> bos, eos, unknown;
-  bool add_bos = false, add_eos = false;
+  std::optional<std::int32_t> first, last;  ///< what `encode` puts before and behind a text
   bool space_prefix = false;  ///< a space goes before raw text at the start and after a special token
   bool clean_spaces = false;
 
   /// Takes `tokens` and `types` out of the vocabulary. Absent flags and ids take the defaults given.
   struct Defaults {
-    std::optional<std::int32_t> bos, eos, unknown;  ///< dropped where the vocabulary is too small for them
-    bool add_bos = false, space_prefix = false, clean_spaces = false;
+    // Dropped where the vocabulary is too small for them.
+    std::optional<std::int32_t> bos{}, eos{}, unknown{}, separator{}, padding{}, mask{};
+    bool add_bos = false, add_eos = false, space_prefix = false, clean_spaces = false;
+    bool separator_last = false;  ///< the separator ends a text, whatever the flags say, and BOS begins it
   };
   static Result<Lexicon> create(Vocabulary& vocabulary, const Defaults& defaults);
 };
@@ -50,8 +52,8 @@ class BaseTokenizer : public Tokenizer {
   std::optional<std::int32_t> find(std::string_view text) const final { return table().find(text); }
   std::optional<std::int32_t> bos() const final { return lexicon_.bos; }
   std::optional<std::int32_t> eos() const final { return lexicon_.eos; }
-  bool adds_bos() const final { return lexicon_.add_bos && lexicon_.bos; }
-  bool adds_eos() const final { return lexicon_.add_eos && lexicon_.eos; }
+  bool adds_bos() const final { return lexicon_.first.has_value(); }
+  bool adds_eos() const final { return lexicon_.last && lexicon_.last == lexicon_.eos; }
   bool adds_space_prefix() const final { return lexicon_.space_prefix; }
   bool is_end_of_generation(std::int32_t token) const final;
   std::span<const std::int32_t> end_of_generation() const final { return lexicon_.ends; }
@@ -73,5 +75,9 @@ class BaseTokenizer : public Tokenizer {
 
 Result<std::unique_ptr<Tokenizer>> create_spm(Vocabulary vocabulary);
 Result<std::unique_ptr<Tokenizer>> create_bpe(Vocabulary vocabulary);
+Result<std::unique_ptr<Tokenizer>> create_ugm(Vocabulary vocabulary);
+Result<std::unique_ptr<Tokenizer>> create_wpm(Vocabulary vocabulary);
+Result<std::unique_ptr<Tokenizer>> create_rwkv(Vocabulary vocabulary);
+Result<std::unique_ptr<Tokenizer>> create_plamo2(Vocabulary vocabulary);
 
 }  // namespace strata::text

@@ -1,14 +1,19 @@
-// Owns: byte-level BPE (`gpt2`): a pre-tokenizer cuts the text, bytes become printable characters, ranked merges join them.
-// Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), section 2.2.
+// Owns: BPE by ranked merges (`gpt2`, `gemma4`): a pre-tokenizer cuts the text, its pieces are spelt as the vocabulary
+// spells them, merges join the characters. Source: Radford et al., "Language Models are Unsupervised Multitask Learners"
+// (GPT-2), section 2.2.
 #include <array>
 #include <utility>
 
 #include "base/text.h"
 #include "text/base_tokenizer.h"
+#include "text/byte_token.h"
+#include "text/marked_words.h"
 #include "text/merge.h"
+#include "text/merges.h"
 #include "text/pretokenizers.h"
 #include "text/regex.h"
 #include "text/utf8.h"
+#include "text/word_cache.h"
 
 namespace strata::text {
 
@@ -31,72 +36,59 @@ struct ByteAlphabet {
 };
 constexpr ByteAlphabet alphabet;
 
-void append_mapped(std::string& out, char byte) { append_utf8(out, alphabet.code[static_cast<unsigned char>(byte)]); }
-
-/// Ranks of "left right" pairs, found without building the pair.
-class Merges {
- public:
-  static Result<Merges> create(std::vector<std::string_view> pairs) {
-    if (pairs.size() > 0x7FFFFFFF) return fail(ErrorCode::bad_file, "tokenizer.ggml.merges: ", pairs.size(), " are too many");
-    Merges merges;
-    merges.index_ = StringIndex(pairs.size());
-    merges.pairs_ = std::move(pairs);
-    for (std::uint32_t i = 0; i < merges.pairs_.size(); ++i) {
-      std::string_view pair = merges.pairs_[i];
-      std::size_t space = pair.find(' ', 1);
-      if (space == std::string_view::npos || space + 1 == pair.size())
-        return fail(ErrorCode::bad_file, "tokenizer.ggml.merges: number ", i, ", \"", pair.substr(0, 100),
-                    "\", is not two parts with a space between them");
-      merges.index_.insert(merges.pairs_, i);  // of equal pairs the first, with the better rank, stays
-      merges.longest_ = std::max(merges.longest_, pair.size());
-    }
-    return merges;
-  }
-
-  std::optional<double> rank(std::string_view left, std::string_view right) const {
-    if (left.size() + 1 + right.size() > longest_) return std::nullopt;
-    std::uint64_t hash = hash_more(hash_more(hash_of(left), " "), right);
-    std::uint32_t at = index_.find(hash, [&](std::uint32_t i) {
-      std::string_view pair = pairs_[i];
-      return pair.size() == left.size() + 1 + right.size() && pair.starts_with(left) && pair[left.size()] == ' ' &&
-             pair.ends_with(right);
-    });
-    if (at == StringIndex::none) return std::nullopt;
-    return at;
-  }
-
- private:
-  std::vector<std::string_view> pairs_;
-  StringIndex index_;
-  std::size_t longest_ = 0;
+/// Everything of a BPE tokenizer but its lexicon.
+struct BpeParts {
+  const PreTokenizer* pre = nullptr;
+  std::vector<Regex> patterns;  ///< one for each cut by a pattern, in their order
+  Merges merges;
+  MarkedWords words;            ///< Spelling::marked only
 };
 
 class BpeTokenizer final : public BaseTokenizer {
  public:
-  BpeTokenizer(Lexicon lexicon, Merges merges, std::vector<std::unique_ptr<Regex>> patterns, bool ignore_merges)
-      : BaseTokenizer(std::move(lexicon)),
-        merges_(std::move(merges)),
-        patterns_(std::move(patterns)),
-        ignore_merges_(ignore_merges) {}
+  using Tokens = std::vector<std::int32_t>;
+
+  BpeTokenizer(Lexicon lexicon, BpeParts parts) : BaseTokenizer(std::move(lexicon)), parts_(std::move(parts)) {
+    for (int byte = 0; byte < 256; ++byte)
+      byte_tokens_[static_cast<std::size_t>(byte)] = table().find(byte_spelling(byte)).value_or(-1);
+  }
 
  protected:
-  Result<void> encode_raw(std::string_view raw, bool, std::vector<std::int32_t>& out) const override {
-    std::string normalized;
+  Result<void> encode_raw(std::string_view raw, bool, Tokens& out) const override {
+    std::string normalized, with_marks;
     if (!valid_utf8(raw)) raw = normalized = loosely_normalized(raw);
-    auto ends = split(raw);
-    if (!ends) return ends.error();
+    bool is_marked = parts_.pre->spelling == Spelling::marked;
+    if (is_marked) raw = with_marks = marked(raw, false);
+    WordCache cache(raw);
     Merger merger;
     std::string mapped;
+    auto encode = [&](std::string_view word, Tokens& to) { encode_word(word, merger, mapped, to); };
     std::size_t begin = 0;
-    for (std::uint32_t end : *ends) {
-      encode_word(raw.substr(begin, end - begin), merger, mapped, out);
+    for (std::uint32_t end : split(raw)) {
+      std::string_view piece = raw.substr(begin, end - begin);
       begin = end;
+      if (is_marked && !stays_whole(piece)) {
+        parts_.words.each(piece, [&](std::string_view word) { cache.tokens_of(word, out, encode); });
+      } else {
+        cache.tokens_of(piece, out, encode);
+      }
     }
     return {};
   }
 
   void append_plain(std::int32_t token, std::string& out) const override {
     std::string_view text = table().text(token);
+    if (auto byte = table().type(token) == TokenType::byte ? spelt_byte(text) : std::nullopt) {
+      out += static_cast<char>(*byte);
+    } else if (parts_.pre->spelling == Spelling::bytes) {
+      append_bytes(text, out);
+    } else {
+      append_unmarked(text, out);
+    }
+  }
+
+ private:
+  static void append_bytes(std::string_view text, std::string& out) {
     for (std::size_t at = 0; at < text.size();) {
       LooseChar c = loose_char(text, at);
       int byte = c.ok && c.code < alphabet.byte.size() ? alphabet.byte[c.code] : -1;
@@ -109,86 +101,99 @@ class BpeTokenizer final : public BaseTokenizer {
     }
   }
 
- private:
+  /// True for a piece that is looked up before anything else.
+  bool stays_whole(std::string_view piece) const {
+    return parts_.pre->ignore_merges || (parts_.pre->whole_newlines && piece.find_first_not_of('\n') == piece.npos);
+  }
+
   /// The ends of the pre-tokenizer's pieces.
-  Result<std::vector<std::uint32_t>> split(std::string_view text) const {
-    // Patterns are matched against valid UTF-8. A surrogate is, like U+FFFD, neither letter, mark, number nor space, and
-    // as long.
-    std::string shape;
-    if (!valid_utf8(text)) {
-      shape = text;
-      for (std::size_t at = 0; at < shape.size(); at += announced_length(shape[at]))
-        if (char32_t code = loose_char(shape, at).code; code >= 0xD800 && code < 0xE000) shape.replace(at, 3, replacement);
-      text = shape;
-    }
+  std::vector<std::uint32_t> split(std::string_view text) const {
     std::vector<std::uint32_t> ends{static_cast<std::uint32_t>(text.size())}, cut;
-    for (const auto& pattern : patterns_) {
+    auto pattern = parts_.patterns.begin();
+    for (const Cut& by : parts_.pre->cuts) {
       std::uint32_t begin = 0;
       cut.clear();
       for (std::uint32_t end : ends) {
+        std::string_view piece = text.substr(begin, end - begin);
         std::size_t first = cut.size();
-        if (auto done = pattern->split(text.substr(begin, end - begin), cut); !done) return done.error();
+        if (by.digits == DigitGroups::none) {
+          pattern->split(piece, cut);
+        } else {
+          split_digits(piece, by.digits, cut);
+        }
         for (std::size_t i = first; i < cut.size(); ++i) cut[i] += begin;
         begin = end;
       }
+      if (by.digits == DigitGroups::none) ++pattern;
       std::swap(ends, cut);
     }
     return ends;
   }
 
-  void encode_word(std::string_view word, Merger& merger, std::string& mapped, std::vector<std::int32_t>& out) const {
-    mapped.clear();
-    for (char byte : word) append_mapped(mapped, byte);
-    if (ignore_merges_) {
-      if (auto id = table().find(mapped)) {
+  void encode_word(std::string_view word, Merger& merger, std::string& mapped, Tokens& out) const {
+    const bool bytes = parts_.pre->spelling == Spelling::bytes;
+    if (bytes) {
+      mapped.clear();
+      for (char byte : word) append_utf8(mapped, alphabet.code[static_cast<unsigned char>(byte)]);
+      word = mapped;
+    }
+    if (stays_whole(word)) {
+      if (auto id = table().find(word)) {
         out.push_back(*id);
         return;
       }
     }
-    merger.start(mapped);
-    for (std::size_t at = 0; at < mapped.size(); at += announced_length(mapped[at])) merger.add(announced_length(mapped[at]));
-    merger.merge([this](std::string_view left, std::string_view right) { return merges_.rank(left, right); });
+    merger.start(word);
+    for (std::size_t at = 0; at < word.size(); at += announced_length(word[at])) merger.add(announced_length(word[at]));
+    merger.merge([this](std::string_view left, std::string_view right) { return parts_.merges.rank(left, right); });
     merger.each([&](std::string_view symbol) {
       if (auto id = table().find(symbol)) {
         out.push_back(*id);
-        return;
+      } else if (bytes) {
+        // A merge that makes no token, or a byte the vocabulary lacks: the bytes it has are written, the others are lost.
+        for (std::size_t at = 0; at < symbol.size(); at += announced_length(symbol[at]))
+          if (auto part = table().find(symbol.substr(at, announced_length(symbol[at])))) out.push_back(*part);
+      } else {
+        for (char c : symbol)
+          if (std::int32_t part = byte_tokens_[static_cast<unsigned char>(c)]; part >= 0) out.push_back(part);
       }
-      // A merge that makes no token, or a byte the vocabulary lacks: the bytes it has are written, the others are lost.
-      for (std::size_t at = 0; at < symbol.size(); at += announced_length(symbol[at]))
-        if (auto id = table().find(symbol.substr(at, announced_length(symbol[at])))) out.push_back(*id);
     });
   }
 
-  Merges merges_;
-  std::vector<std::unique_ptr<Regex>> patterns_;
-  bool ignore_merges_;
+  BpeParts parts_;
+  std::array<std::int32_t, 256> byte_tokens_;  ///< <0xXX>; -1: the vocabulary has none
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> create_bpe(Vocabulary vocabulary) {
-  const PreTokenizer* pre = find_pretokenizer(vocabulary.pre);
-  if (pre == nullptr)
-    return fail(ErrorCode::unsupported, "tokenizer.ggml.pre: \"", vocabulary.pre, "\" is not supported; known are ",
+  BpeParts parts;
+  std::string_view name = vocabulary.model == "gemma4" ? std::string_view("gemma4") : std::string_view(vocabulary.pre);
+  parts.pre = find_pretokenizer(name);
+  if (parts.pre == nullptr)
+    return fail(ErrorCode::unsupported, "tokenizer.ggml.pre: \"", name, "\" is not supported; known are ",
                 pretokenizer_names());
-  std::vector<std::unique_ptr<Regex>> patterns;
-  for (std::string_view source : pre->patterns) {
-    auto pattern = Regex::compile(source);
-    if (!pattern) return fail(pattern.error().code, "tokenizer.ggml.pre: ", pre->name, ": ", pattern.error().message);
-    patterns.push_back(std::move(*pattern));
+  for (const Cut& cut : parts.pre->cuts) {
+    if (cut.digits != DigitGroups::none) continue;
+    auto pattern = Regex::compile(cut.pattern);
+    if (!pattern) return fail(pattern.error().code, "tokenizer.ggml.pre: ", parts.pre->name, ": ", pattern.error().message);
+    parts.patterns.push_back(std::move(*pattern));
   }
-  auto merges = Merges::create(std::move(vocabulary.merges));
+  bool is_marked = parts.pre->spelling == Spelling::marked;
+  auto merges = Merges::create(std::move(vocabulary.merges), [&](std::string_view left, std::string_view right) {
+    if (is_marked) parts.words.note(left, right);
+  });
   if (!merges) return merges.error();
-  // The space prefix belongs to SentencePiece vocabularies; byte-level ones spell the text as it is.
+  parts.merges = std::move(*merges);
+  // The space prefix belongs to SentencePiece vocabularies; these spell the text as it is.
   vocabulary.add_space_prefix = false;
+  if (parts.pre->force_bos) vocabulary.add_bos = true;
   if (!vocabulary.scores.empty() && vocabulary.scores.size() != vocabulary.tokens.size())
     return fail(ErrorCode::bad_file, "tokenizer.ggml.scores: ", vocabulary.scores.size(), " scores for ",
                 vocabulary.tokens.size(), " tokens");
-  auto lexicon = Lexicon::create(vocabulary, {.bos = {}, .eos = {}, .unknown = {}, .add_bos = pre->add_bos,
-                                              .space_prefix = false, .clean_spaces = pre->clean_spaces});
+  auto lexicon = Lexicon::create(vocabulary, {.add_bos = parts.pre->add_bos, .clean_spaces = parts.pre->clean_spaces});
   if (!lexicon) return lexicon.error();
-  return std::unique_ptr<Tokenizer>(std::make_unique<BpeTokenizer>(std::move(*lexicon), std::move(*merges),
-                                                                   std::move(patterns), pre->ignore_merges));
+  return std::unique_ptr<Tokenizer>(std::make_unique<BpeTokenizer>(std::move(*lexicon), std::move(parts)));
 }
 
 }  // namespace strata::text

@@ -2,9 +2,11 @@
 #include "text/markers.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace strata::text {
@@ -19,12 +21,12 @@ constexpr std::string_view end_texts[] = {
     "<eos>", "<turn|>", "<|tool_response>", "<｜end▁of▁sentence｜>", "[e~["};
 
 constexpr std::string_view fim_prefix_texts[] = {"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>",
-                                                 "<PRE>", "▁<PRE>", "<|code_prefix|>"};
+                                                 "<PRE>", "▁<PRE>", "<|code_prefix|>", "<|prefix|>"};
 constexpr std::string_view fim_suffix_texts[] = {"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>",
-                                                 "<SUF>", "▁<SUF>", "<|code_suffix|>"};
+                                                 "<SUF>", "▁<SUF>", "<|code_suffix|>", "<|suffix|>"};
 constexpr std::string_view fim_middle_texts[] = {"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>",
-                                                 "<MID>", "▁<MID>", "<|code_middle|>"};
-constexpr std::string_view fim_pad_texts[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>"};
+                                                 "<MID>", "▁<MID>", "<|code_middle|>", "<|middle|>"};
+constexpr std::string_view fim_pad_texts[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"};
 constexpr std::string_view fim_repo_texts[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"};
 constexpr std::string_view fim_separator_texts[] = {"<|file_sep|>"};
 
@@ -80,6 +82,27 @@ std::vector<std::int32_t> end_markers(const Vocabulary& vocabulary, TokenTable& 
     table.set_type(*table.find("</s>"), TokenType::normal);
   }
   return {ends.begin(), ends.end()};
+}
+
+StripRule strip_rule(const Vocabulary& vocabulary, const TokenTable& table) {
+  std::string name = vocabulary.name;
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  auto contains = [](std::string_view text, std::initializer_list<std::string_view> parts) {
+    return std::any_of(parts.begin(), parts.end(), [text](std::string_view p) { return text.find(p) != text.npos; });
+  };
+  if (contains(vocabulary.pre, {"jina-v2-de", "jina-v2-es", "jina-v2-code"}) ||
+      contains(vocabulary.architecture, {"nomic-bert-moe", "jina-bert-v3"}))
+    return {.mask_left = table.find("<mask>")};
+  if (contains(name, {"phi-3", "phi3"})) return {.all_right = true, .mask_left = {}};
+  if (contains(name, {"modern-bert"})) return {.mask_left = table.find("[MASK]")};
+  return {};
+}
+
+Strip StripRule::operator()(std::int32_t id, const TokenTable& table) const {
+  if (id == mask_left) return {.left = true};
+  std::string_view text = table.text(id);
+  return {.right = all_right && text != "<unk>" && text != "<s>" && text != "<|endoftext|>"};
 }
 
 }  // namespace strata::text

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,7 @@ class Merger {
   /// `rank(left, right)` gives an optional<double>; both views lie side by side in the text.
   template <class Rank>
   void merge(Rank rank) {
+    if (symbols_.size() <= few) return merge_few(rank);
     for (std::uint32_t i = 1; i < symbols_.size(); ++i) consider(i - 1, i, rank);
     std::make_heap(heap_.begin(), heap_.end());
     while (!heap_.empty()) {
@@ -69,7 +71,35 @@ class Merger {
     bool operator<(const Candidate& o) const { return rank != o.rank ? rank > o.rank : left > o.left; }
   };
 
+  static constexpr std::size_t few = 24;  // so many symbols are scanned faster than heaped
+
   std::string_view view(const Symbol& s) const { return text_.substr(s.begin, s.size); }
+
+  /// The same order of merges, over a dense list.
+  template <class Rank>
+  void merge_few(Rank& rank) {
+    constexpr double never = std::numeric_limits<double>::infinity();
+    double ranks[few];  // ranks[i]: of the pair i, i + 1
+    std::size_t n = symbols_.size();
+    auto look = [&](std::size_t i) { return rank(view(symbols_[i]), view(symbols_[i + 1])).value_or(never); };
+    for (std::size_t i = 0; i + 1 < n; ++i) ranks[i] = look(i);
+    while (n > 1) {
+      std::size_t best = 0;
+      for (std::size_t i = 1; i + 1 < n; ++i)
+        if (ranks[i] < ranks[best]) best = i;
+      if (ranks[best] == never) break;
+      symbols_[best].size += symbols_[best + 1].size;
+      for (std::size_t i = best + 1; i + 1 < n; ++i) {
+        symbols_[i] = symbols_[i + 1];
+        ranks[i - 1] = ranks[i];
+      }
+      --n;
+      if (best > 0) ranks[best - 1] = look(best - 1);
+      if (best + 1 < n) ranks[best] = look(best);
+    }
+    symbols_.resize(n);
+    for (std::uint32_t i = 0; i < n; ++i) symbols_[i].next = i + 1 < n ? i + 1 : none;
+  }
 
   template <class Rank>
   bool consider(std::uint32_t left, std::uint32_t right, Rank& rank) {

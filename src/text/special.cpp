@@ -6,13 +6,20 @@
 
 namespace strata::text {
 
-SpecialTokens::SpecialTokens(const TokenTable& table) {
+namespace {
+
+bool ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+}  // namespace
+
+SpecialTokens::SpecialTokens(const TokenTable& table, const std::function<Strip(std::int32_t)>& strip) {
   for (std::int32_t id = 0; id < table.size(); ++id) {
     TokenType type = table.type(id);
     if (type != TokenType::user_defined && type != TokenType::control && type != TokenType::unknown) continue;
     longest_ = std::max(longest_, table.text(id).size());
-    all_.entries.push_back({table.text(id), id});
-    if (type == TokenType::user_defined) user_defined_.entries.push_back({table.text(id), id});
+    Entry entry{table.text(id), id, strip ? strip(id) : Strip{}};
+    all_.entries.push_back(entry);
+    if (type == TokenType::user_defined) user_defined_.entries.push_back(entry);
   }
   all_.build();
   user_defined_.build();
@@ -51,6 +58,7 @@ std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool contr
   struct Match {
     const Entry* entry;
     std::size_t at;
+    std::size_t begin = 0, end = 0;  // with the white space that it swallows
     // priority_queue keeps the greatest on top: the longest, then the lowest id, then the leftmost.
     bool operator<(const Match& o) const {
       if (entry->text.size() != o.entry->text.size()) return entry->text.size() < o.entry->text.size();
@@ -60,7 +68,8 @@ std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool contr
   };
   std::vector<Match> found;
   for (std::size_t at = 0; at < text.size() && !trie.entries.empty(); ++at) {
-    if (const Entry* entry = trie.longest(text.substr(at), text.size())) found.push_back({entry, at});
+    if (trie.by_first_byte[static_cast<unsigned char>(text[at])].end == 0) continue;
+    if (const Entry* entry = trie.longest(text.substr(at), text.size())) found.push_back({.entry = entry, .at = at});
   }
   if (found.empty()) return text.empty() ? std::vector<Fragment>{} : std::vector<Fragment>{{text, -1}};
 
@@ -72,12 +81,18 @@ std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool contr
     queue.pop();
     if (taken[match.at]) continue;
     std::size_t length = match.entry->text.size();
-    // Whatever is taken is at least as long as this match, so an overlap covers one of its two ends.
+    // Whatever is taken is at least as long as this match, or white space beside such a token, so an overlap covers one
+    // of its two ends.
     if (taken[match.at + length - 1]) {
-      if (const Entry* shorter = trie.longest(text.substr(match.at), length - 1)) queue.push({shorter, match.at});
+      if (const Entry* shorter = trie.longest(text.substr(match.at), length - 1)) queue.push({.entry = shorter, .at = match.at});
       continue;
     }
-    std::fill_n(taken.begin() + static_cast<std::ptrdiff_t>(match.at), length, true);
+    match.begin = match.at;
+    match.end = match.at + length;
+    Strip strip = match.entry->strip;
+    while (strip.left && match.begin > 0 && !taken[match.begin - 1] && ascii_space(text[match.begin - 1])) --match.begin;
+    while (strip.right && match.end < text.size() && !taken[match.end] && ascii_space(text[match.end])) ++match.end;
+    std::fill_n(taken.begin() + static_cast<std::ptrdiff_t>(match.begin), match.end - match.begin, true);
     chosen.push_back(match);
   }
 
@@ -85,9 +100,9 @@ std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool contr
   std::vector<Fragment> out;
   std::size_t done = 0;
   for (const Match& match : chosen) {
-    if (match.at > done) out.push_back({text.substr(done, match.at - done), -1});
+    if (match.begin > done) out.push_back({text.substr(done, match.begin - done), -1});
     out.push_back({match.entry->text, match.entry->id});
-    done = match.at + match.entry->text.size();
+    done = match.end;
   }
   if (done < text.size()) out.push_back({text.substr(done), -1});
   return out;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -18,14 +19,20 @@ struct Fragment {
   std::int32_t token = -1;
 };
 
+/// The white space beside a special token that it swallows.
+struct Strip {
+  bool left = false, right = false;
+};
+
 class SpecialTokens {
  public:
-  /// Copies what it needs; the texts' storage must outlive it.
-  explicit SpecialTokens(const TokenTable& table);
+  /// Copies what it needs; the texts' storage must outlive it. `strip(id)` is asked for each special token.
+  explicit SpecialTokens(const TokenTable& table, const std::function<Strip(std::int32_t)>& strip = {});
 
   /// The fragments of `text` in order, none empty. Each token, the longest first and among equals the lowest id, claims
-  /// its occurrences from left to right in what is still raw. `control` also matches control and unknown tokens, else
-  /// only user-defined ones. Time is O(n log n) in the text for a given vocabulary.
+  /// its occurrences from left to right in what is still raw, with the ASCII white space beside it that it swallows.
+  /// `control` also matches control and unknown tokens, else only user-defined ones. Time is O(n log n) in the text for
+  /// a given vocabulary.
   std::vector<Fragment> partition(std::string_view text, bool control) const;
 
   std::size_t longest() const { return longest_; }  ///< bytes of the longest special token; 0 without any
@@ -34,6 +41,7 @@ class SpecialTokens {
   struct Entry {
     std::string_view text;
     std::int32_t id;
+    Strip strip;
   };
   struct Range {
     std::uint32_t begin = 0, end = 0;

@@ -1,32 +1,22 @@
 // Owns: SentencePiece-style BPE (`llama`): characters merged by the score of the token they make, bytes as a fallback.
 // Source: Kudo and Richardson, "SentencePiece" (arXiv:1808.06226).
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/text.h"
 #include "text/base_tokenizer.h"
+#include "text/byte_token.h"
+#include "text/marked_words.h"
 #include "text/merge.h"
 #include "text/utf8.h"
+#include "text/word_cache.h"
 
 namespace strata::text {
 
 namespace {
-
-/// The byte that "<0xXX>" spells, or nothing.
-std::optional<unsigned char> spelt_byte(std::string_view text) {
-  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return std::nullopt;
-  unsigned char byte = 0;
-  auto [end, error] = std::from_chars(text.data() + 3, text.data() + 5, byte, 16);
-  if (error != std::errc{} || end != text.data() + 5) return std::nullopt;
-  return byte;
-}
-
-std::string byte_spelling(int byte) {
-  constexpr char digits[] = "0123456789ABCDEF";
-  return {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
-}
 
 class SpmTokenizer final : public BaseTokenizer {
  public:
@@ -36,33 +26,47 @@ class SpmTokenizer final : public BaseTokenizer {
       if (!id) id = table().find(std::string(1, static_cast<char>(byte)));
       byte_tokens_[static_cast<std::size_t>(byte)] = id ? *id : this->lexicon().unknown.value_or(-1);
     }
+    for (std::int32_t id = 0; id < table().size(); ++id) words_.note(table().text(id));
   }
 
  protected:
   Result<void> encode_raw(std::string_view text, bool space_prefix, std::vector<std::int32_t>& out) const override {
-    std::string marked;
-    marked.reserve(text.size() + text.size() / 2 + 3);
-    if (space_prefix) marked += space_mark;
-    for (char c : text) {
-      if (c == ' ') {
-        marked += space_mark;
-      } else {
-        marked += c;
-      }
-    }
-
+    const std::string all = marked(text, space_prefix);
     Merger merger;
-    merger.start(marked);
+    auto encode = [&](std::string_view word, std::vector<std::int32_t>& to) { encode_word(word, merger, to); };
+    // A stray lead byte takes the mark behind it along, so only well-formed text has words.
+    if (!valid_utf8(all)) {
+      encode(all, out);
+      return {};
+    }
+    WordCache cache(all);
+    words_.each(all, [&](std::string_view word) { cache.tokens_of(word, out, encode); });
+    return {};
+  }
+
+  void append_plain(std::int32_t token, std::string& out) const override {
+    std::string_view text = table().text(token);
+    auto byte = table().type(token) == TokenType::byte ? spelt_byte(text) : std::nullopt;
+    if (byte) {
+      out += static_cast<char>(*byte);
+    } else {
+      append_unmarked(text, out);
+    }
+  }
+
+ private:
+  void encode_word(std::string_view word, Merger& merger, std::vector<std::int32_t>& out) const {
+    merger.start(word);
     // A symbol is what its first byte announces, well-formed or not: bytes of no character become byte tokens below.
-    for (std::size_t at = 0; at < marked.size();) {
-      std::size_t length = std::min(announced_length(marked[at]), marked.size() - at);
+    for (std::size_t at = 0; at < word.size();) {
+      std::size_t length = std::min(announced_length(word[at]), word.size() - at);
       merger.add(length);
       at += length;
     }
     merger.merge([this](std::string_view left, std::string_view right) -> std::optional<double> {
       auto id = table().find({left.data(), left.size() + right.size()});
       if (!id) return std::nullopt;
-      return -static_cast<double>(scores_[static_cast<std::size_t>(*id)]);
+      return std::min(-static_cast<double>(scores_[static_cast<std::size_t>(*id)]), std::numeric_limits<double>::max());
     });
     merger.each([&](std::string_view symbol) {
       if (auto id = table().find(symbol)) {
@@ -74,27 +78,11 @@ class SpmTokenizer final : public BaseTokenizer {
         if (id >= 0) out.push_back(id);
       }
     });
-    return {};
   }
 
-  void append_plain(std::int32_t token, std::string& out) const override {
-    std::string_view text = table().text(token);
-    if (table().type(token) == TokenType::byte) {
-      if (auto byte = spelt_byte(text)) {
-        out += static_cast<char>(*byte);
-        return;
-      }
-    }
-    for (std::size_t at = 0; at < text.size();) {
-      bool space = text.substr(at).starts_with(space_mark);
-      out += space ? ' ' : text[at];
-      at += space ? space_mark.size() : 1;
-    }
-  }
-
- private:
   std::vector<float> scores_;
   std::array<std::int32_t, 256> byte_tokens_;  ///< -1: the vocabulary has nothing for this byte
+  MarkedWords words_;
 };
 
 }  // namespace
@@ -107,7 +95,7 @@ Result<std::unique_ptr<Tokenizer>> create_spm(Vocabulary vocabulary) {
     if (std::isnan(vocabulary.scores[i]))
       return fail(ErrorCode::bad_file, "tokenizer.ggml.scores: the score of token ", i, " is not a number");
   auto lexicon = Lexicon::create(
-      vocabulary, {.bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .space_prefix = true, .clean_spaces = false});
+      vocabulary, {.bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .space_prefix = true});
   if (!lexicon) return lexicon.error();
   return std::unique_ptr<Tokenizer>(std::make_unique<SpmTokenizer>(std::move(*lexicon), std::move(vocabulary.scores)));
 }

@@ -20,7 +20,9 @@ Result<TokenTable> TokenTable::create(std::vector<std::string_view> texts, std::
   table.index_ = StringIndex(table.texts_.size());
   for (std::size_t i = 0; i < table.texts_.size(); ++i) {
     if (table.texts_[i].empty()) table.texts_[i] = table.invented_.emplace_back(str("[EMPTY_", i, "]"));
-    std::uint32_t twin = table.index_.insert(table.texts_, static_cast<std::uint32_t>(i));
+    std::string_view text = table.texts_[i];
+    std::uint32_t twin = table.index_.insert(hash_of(text), static_cast<std::uint32_t>(i),
+                                             [&](std::uint32_t other) { return table.texts_[other] == text; });
     if (twin != StringIndex::none)
       return fail(ErrorCode::bad_file, "tokenizer.ggml.tokens: tokens ", twin, " and ", i, " have the same text \"",
                   table.texts_[i].substr(0, 100), "\"");

@@ -21,17 +21,22 @@ struct Model {
   std::string_view name;
   Result<std::unique_ptr<Tokenizer>> (*create)(Vocabulary);
 };
-constexpr Model models[] = {{"llama", create_spm}, {"gpt2", create_bpe}};
+constexpr Model model_table[] = {{"llama", create_spm}, {"gpt2", create_bpe},  {"gemma4", create_bpe}, {"bert", create_wpm},
+                                 {"t5", create_ugm},    {"rwkv", create_rwkv}, {"plamo2", create_plamo2}};
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
+std::string Tokenizer::models() {
   std::string known;
-  for (const Model& model : models) {
+  for (const Model& model : model_table) (known += known.empty() ? "" : ", ") += model.name;
+  return known;
+}
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
+  for (const Model& model : model_table)
     if (model.name == vocabulary.model) return model.create(std::move(vocabulary));
-    (known += known.empty() ? "" : ", ") += model.name;
-  }
-  return fail(ErrorCode::unsupported, "tokenizer.ggml.model: \"", vocabulary.model, "\" is not supported; known are ", known);
+  return fail(ErrorCode::unsupported, "tokenizer.ggml.model: \"", vocabulary.model, "\" is not supported; known are ",
+              models());
 }
 
 Result<Lexicon> Lexicon::create(Vocabulary& vocabulary, const Defaults& defaults) {
@@ -46,8 +51,9 @@ Result<Lexicon> Lexicon::create(Vocabulary& vocabulary, const Defaults& defaults
   };
   for (const Id& id : {Id{"bos_token_id", &vocabulary.bos, defaults.bos}, Id{"eos_token_id", &vocabulary.eos, defaults.eos},
                        Id{"unknown_token_id", &vocabulary.unknown, defaults.unknown}, Id{"eot_token_id", &vocabulary.eot, {}},
-                       Id{"eom_token_id", &vocabulary.eom, {}}, Id{"seperator_token_id", &vocabulary.separator, {}},
-                       Id{"padding_token_id", &vocabulary.padding, {}}, Id{"mask_token_id", &vocabulary.mask, {}},
+                       Id{"eom_token_id", &vocabulary.eom, {}}, Id{"seperator_token_id", &vocabulary.separator, defaults.separator},
+                       Id{"padding_token_id", &vocabulary.padding, defaults.padding},
+                       Id{"mask_token_id", &vocabulary.mask, defaults.mask},
                        Id{"fim_pre_token_id", &vocabulary.fim_prefix, {}}, Id{"fim_suf_token_id", &vocabulary.fim_suffix, {}},
                        Id{"fim_mid_token_id", &vocabulary.fim_middle, {}}, Id{"fim_pad_token_id", &vocabulary.fim_pad, {}},
                        Id{"fim_rep_token_id", &vocabulary.fim_repo, {}}, Id{"fim_sep_token_id", &vocabulary.fim_separator, {}}}) {
@@ -59,18 +65,23 @@ Result<Lexicon> Lexicon::create(Vocabulary& vocabulary, const Defaults& defaults
                   " in the vocabulary");
   }
   std::vector<std::int32_t> ends = end_markers(vocabulary, table);
-  SpecialTokens special(table);
+  StripRule strip = strip_rule(vocabulary, table);
+  SpecialTokens special(table, [&](std::int32_t id) { return strip(id, table); });
   if (special.longest() > max_special_bytes)
     return fail(ErrorCode::bad_file, "tokenizer.ggml.tokens: a control, unknown or user-defined token has ", special.longest(),
                 " bytes; at most ", max_special_bytes, " are supported");
+  std::optional<std::int32_t> first, last;
+  if (vocabulary.add_bos.value_or(defaults.add_bos) || defaults.separator_last) first = vocabulary.bos;
+  if (vocabulary.add_eos.value_or(defaults.add_eos)) last = vocabulary.eos;
+  if (defaults.separator_last) last = vocabulary.separator;
   return Lexicon{.table = std::move(table),
                  .special = std::move(special),
                  .ends = std::move(ends),
                  .bos = vocabulary.bos,
                  .eos = vocabulary.eos,
                  .unknown = vocabulary.unknown,
-                 .add_bos = vocabulary.add_bos.value_or(defaults.add_bos),
-                 .add_eos = vocabulary.add_eos.value_or(false),
+                 .first = first,
+                 .last = last,
                  .space_prefix = vocabulary.add_space_prefix.value_or(defaults.space_prefix),
                  .clean_spaces = defaults.clean_spaces};
 }
@@ -80,7 +91,8 @@ Result<std::vector<std::int32_t>> BaseTokenizer::encode(std::string_view text, c
     return fail(ErrorCode::invalid_argument, "text: ", text.size(), " bytes; at most ", max_text_bytes,
                 " can be tokenized at once");
   std::vector<std::int32_t> out;
-  if (options.add_special && adds_bos()) out.push_back(*lexicon_.bos);
+  out.reserve(text.size() / 4 + 8);
+  if (options.add_special && lexicon_.first) out.push_back(*lexicon_.first);
   bool after_special = true;
   for (const Fragment& fragment : lexicon_.special.partition(text, options.parse_special)) {
     if (fragment.token >= 0) {
@@ -90,7 +102,7 @@ Result<std::vector<std::int32_t>> BaseTokenizer::encode(std::string_view text, c
     }
     after_special = fragment.token >= 0;
   }
-  if (options.add_special && adds_eos()) out.push_back(*lexicon_.eos);
+  if (options.add_special && lexicon_.last) out.push_back(*lexicon_.last);
   return out;
 }
 

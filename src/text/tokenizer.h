@@ -1,6 +1,7 @@
 // Owns: text <-> token ids. Knows vocabularies as plain data; knows no file format, tensor or model.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,9 +19,11 @@ enum class TokenType : std::uint8_t { undefined = 0, normal = 1, unknown = 2, co
 
 /// Everything a tokenizer is made from; views must outlive the Tokenizer. Ids < 0 mean "none".
 /// A flag or id without a value takes the default of its tokenizer model: `llama` has BOS 1, EOS 2 and unknown 0 and adds
-/// BOS and the space prefix; `gpt2` has no ids and adds BOS where its pre-tokenizer says so.
+/// BOS and the space prefix; `gpt2` has no ids and adds BOS where its pre-tokenizer says so; `gemma4` always adds BOS;
+/// `bert` has BOS 101, separator 102, unknown 100, padding 0 and mask 103 and adds BOS and separator; `t5` has EOS 1,
+/// unknown 2 and padding 0 and adds EOS; `plamo2` has BOS 1, EOS 2, unknown 0 and padding 3 and adds none, as `rwkv`.
 struct Vocabulary {
-  std::string model;                      ///< "llama" (SentencePiece-style BPE) or "gpt2" (byte-level BPE)
+  std::string model;                      ///< a row of Tokenizer::models()
   std::string pre;                        ///< pre-tokenizer name, "" when the file names none
   std::vector<std::string_view> tokens;
   std::vector<float> scores;              ///< empty or one per token
@@ -29,6 +32,10 @@ struct Vocabulary {
   std::optional<std::int32_t> bos, eos, eot, eom, unknown, separator, padding, mask;
   std::optional<std::int32_t> fim_prefix, fim_suffix, fim_middle, fim_pad, fim_repo, fim_separator;
   std::optional<bool> add_bos, add_eos, add_space_prefix;
+  bool remove_extra_whitespaces = false;   ///< t5: runs of spaces become one
+  std::optional<bool> lower_case, strip_accents;  ///< bert: both unless told; accents go with the case
+  std::span<const std::byte> charsmap;     ///< t5: SentencePiece's precompiled normalizer (charsmap.h); may be empty
+  std::string name, architecture;          ///< of the model: some have special tokens that swallow white space
 };
 
 struct EncodeOptions {
@@ -44,7 +51,10 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> create(Vocabulary vocabulary);
   virtual ~Tokenizer() = default;
 
-  /// Bytes that are not UTF-8 become byte tokens (llama) or U+FFFD (gpt2). At most 64 MiB at once.
+  /// The names that Vocabulary::model may have, "a, b, c".
+  static std::string models();
+
+  /// Bytes that are not UTF-8 become byte tokens (llama) or U+FFFD. At most 64 MiB at once.
   virtual Result<std::vector<std::int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
   /// The bytes of one token in the middle of a text; "" for control tokens unless `special`, and for ids out of range.
   virtual std::string piece(std::int32_t token, bool special) const = 0;

@@ -1,6 +1,8 @@
 // Owns: the UTF-8 state machines. Source: The Unicode Standard 15.0, section 3.9, table 3-7.
 #include "text/utf8.h"
 
+#include <cstring>
+
 namespace strata::text {
 
 namespace {
@@ -62,6 +64,11 @@ LooseChar loose_char(std::string_view bytes, std::size_t at) {
 
 bool valid_utf8(std::string_view bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
+    for (std::uint64_t eight = 0; at + 8 <= bytes.size(); at += 8) {
+      std::memcpy(&eight, bytes.data() + at, 8);
+      if (eight & 0x8080808080808080u) break;
+    }
+    if (at == bytes.size()) break;
     StrictChar c = strict_char(bytes, at);
     if (c.form != Form::complete) return false;
     at += c.length;

@@ -84,4 +84,17 @@ TEST_CASE("gpt-2 agrees with the goldens") {
   check_lines("ggml-vocab-gpt-2.gguf");
 }
 
+TEST_CASE("deepseek-llm agrees with the goldens") {
+  check_cases("deepseek-llm", "ggml-vocab-deepseek-llm.gguf");
+  check_lines("ggml-vocab-deepseek-llm.gguf");
+}
+TEST_CASE("gemma-4 agrees with the goldens") {
+  check_cases("gemma-4", "ggml-vocab-gemma-4.gguf");
+  check_lines("ggml-vocab-gemma-4.gguf");
+}
+TEST_CASE("phi-3 agrees with the goldens") {
+  check_cases("phi-3", "ggml-vocab-phi-3.gguf");
+  check_lines("ggml-vocab-phi-3.gguf");
+}
+
 }  // namespace strata::test

@@ -68,8 +68,8 @@ TEST_CASE("unsound vocabularies are refused with the reason") {
     return refusal(std::move(v));
   };
   CHECK(refusal(good) == "made");
-  CHECK(contains(with([](Vocabulary& v) { v.model = "bert"; }), "\"bert\" is not supported; known are llama, gpt2"));
-  CHECK(contains(with([](Vocabulary& v) { v.pre = "tekken"; }), "\"tekken\" is not supported; known are llama-bpe"));
+  CHECK(contains(with([](Vocabulary& v) { v.model = "wordlevel"; }), "\"wordlevel\" is not supported; known are llama, gpt2, gemma4, bert, t5, rwkv, plamo2"));
+  CHECK(contains(with([](Vocabulary& v) { v.pre = "morse"; }), "\"morse\" is not supported; known are default, llama-bpe"));
   CHECK(contains(with([](Vocabulary& v) { v.tokens.clear(); }), "empty"));
   CHECK(contains(with([](Vocabulary& v) { v.tokens.push_back("ab"); }), "tokens 256 and 258 have the same text \"ab\""));
   CHECK(contains(with([](Vocabulary& v) { v.types.resize(3); }), "token_type: 3 types for 258 tokens"));
