@@ -1,6 +1,7 @@
 // Owns: U+2581 in place of spaces, and cutting such texts where no token can reach across. Knows no merges.
 #pragma once
 
+#include <algorithm>
 #include <bitset>
 #include <cstdint>
 #include <string>
@@ -34,38 +35,53 @@ inline void append_unmarked(std::string_view text, std::string& out) {
   }
 }
 
-/// Knows of which characters (by their last byte) some token says that a mark may follow within it. Before any other mark a
-/// text can be cut: whatever the scores, no token and no merge reaches across. In most vocabularies that is everywhere.
+/// Knows which pairs of neighbours some token, or some merge, joins. Between any others a text can be cut: whatever the
+/// scores, no token and no merge reaches across. A character is told by its last byte as the left neighbour and by its
+/// first as the right one, but the mark by itself, so that in most vocabularies every mark begins a word.
 class MarkedWords {
  public:
-  /// Notes the marks within a token. What may come from joining tokens is to be noted for the joined text, too.
+  /// Notes the neighbours within a token.
   void note(std::string_view token) {
-    for (std::size_t at = token.find(space_mark, 1); at != std::string_view::npos; at = token.find(space_mark, at + 1))
-      if (!token.substr(0, at).ends_with(space_mark)) joins_.set(static_cast<unsigned char>(token[at - 1]));
+    each_place(token, [this](std::size_t, std::size_t pair) { joins_.set(pair); });
   }
 
-  /// Notes that `left` and `right` may be joined.
+  /// Notes that `left` and `right`, not empty, may be joined.
   void note(std::string_view left, std::string_view right) {
-    if (right.starts_with(space_mark) && !left.empty() && !left.ends_with(space_mark))
-      joins_.set(static_cast<unsigned char>(left.back()));
+    std::size_t last = left.ends_with(space_mark) ? mark : static_cast<unsigned char>(left.back());
+    std::size_t first = right.starts_with(space_mark) ? mark : static_cast<unsigned char>(right.front());
+    joins_.set(last << 8 | first);
   }
 
-  /// Calls `visit(word)` for the words of `text`, marks in front; together they are the text.
+  /// Calls `visit(word)` for the words of `text`, which is UTF-8; together they are the text.
   template <class Visit>
   void each(std::string_view text, Visit visit) const {
     std::size_t begin = 0;
-    for (std::size_t at = text.find('\xE2', 1); at < text.size(); at = text.find('\xE2', at + 1)) {
-      if (!text.substr(at).starts_with(space_mark)) continue;
-      auto before = static_cast<unsigned char>(text[at - 1]);
-      if (joins_[before] || (before == 0x81 && text.substr(0, at).ends_with(space_mark))) continue;
+    each_place(text, [&](std::size_t at, std::size_t pair) {
+      if (joins_[pair]) return;
       visit(text.substr(begin, at - begin));
       begin = at;
-    }
+    });
     if (begin < text.size()) visit(text.substr(begin));
   }
 
  private:
-  std::bitset<256> joins_;
+  static constexpr std::size_t mark = 0xFF;  // a byte that UTF-8 does not have
+
+  /// Calls `visit(at, pair)` for every place between two characters.
+  template <class Visit>
+  static void each_place(std::string_view text, Visit visit) {
+    std::size_t last = 0;
+    for (std::size_t at = 0; at < text.size();) {
+      std::size_t length = std::min(announced_length(text[at]), text.size() - at);
+      bool is_mark = length == space_mark.size() && text.substr(at, length) == space_mark;
+      std::size_t first = is_mark ? mark : static_cast<unsigned char>(text[at]);
+      if (at > 0) visit(at, last << 8 | first);
+      at += length;
+      last = is_mark ? mark : static_cast<unsigned char>(text[at - 1]);
+    }
+  }
+
+  std::bitset<65536> joins_;
 };
 
 }  // namespace strata::text

@@ -107,6 +107,8 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   Regex out;
   if (auto done = out.classify(*program); !done) return done.error();
   if (auto done = Determinizer(*program, out).run(); !done) return done.error();
+  for (std::size_t byte = 0; byte < out.begins_.size(); ++byte)
+    out.begins_[byte] = out.table_[out.first_ * out.stride_ + out.ascii_[byte]] >> 1 != 0;
   return out;
 }
 
@@ -194,6 +196,10 @@ void Regex::split(std::string_view text, std::vector<std::uint32_t>& ends) const
   Hopeless hopeless;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
+    if (auto byte = static_cast<unsigned char>(text[at]); byte < 0x80 && !begins_[byte]) {
+      ++at;
+      continue;
+    }
     Found found = at < hopeless.end ? search<true>(text, at, hopeless) : search<false>(text, at, hopeless);
     if (found.stopped > found.end + worth_remembering) {
       Hopeless seen = retrace(text, at, found);

@@ -45,6 +45,7 @@ class Regex {
   Hopeless retrace(std::string_view text, std::size_t from, Found found) const;
 
   std::array<std::uint8_t, 128> ascii_{};      ///< class of a character below U+0080
+  std::array<bool, 128> begins_{};             ///< a match may begin with that character
   std::vector<std::uint16_t> block_of_;        ///< row of each block of characters
   std::vector<std::uint8_t> blocks_;           ///< class of each character of a row
   std::vector<std::vector<bool>> in_set_;      ///< [set][class]

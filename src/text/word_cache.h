@@ -20,7 +20,7 @@ class WordCache {
 
   /// `text` holds all the words and must outlive the cache. Texts too short to repeat much get no table.
   explicit WordCache(std::string_view text)
-      : text_(text), entries_(text.size() < 512 ? 0 : std::bit_ceil(std::clamp<std::size_t>(text.size() / 32, 64, 8192))) {}
+      : text_(text), entries_(text.size() < 512 ? 0 : std::bit_ceil(std::clamp<std::size_t>(text.size() / 32, 64, 65536))) {}
 
   /// Appends the tokens of `word`, a part of the text: those of the same word before, or what `encode(word, out)` gives.
   template <class Encode>

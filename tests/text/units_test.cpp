@@ -6,6 +6,7 @@
 #include "text/pretokenizers.h"
 #include "text/regex.h"
 #include "text/special.h"
+#include "text/unicode.h"
 #include "text/vocabularies.h"
 
 namespace strata::test {
@@ -199,6 +200,66 @@ TEST_CASE("pre-tokenizers and their aliases") {
   CHECK(text::find_pretokenizer("") == text::find_pretokenizer("default"));
   auto llama = text::Regex::compile(text::find_pretokenizer("llama-bpe")->cuts[0].pattern).value_or_throw();
   CHECK(pieces(llama, "I'LL pay 12345  now\n\n x") == Pieces{"I", "'LL", " pay", " ", "123", "45", " ", " now", "\n\n", " x"});
+}
+
+TEST_CASE("patterns that are wrong are refused with the place") {
+  for (const char* pattern : {"(a", "a)", "[a", "*a", "a{2,1}", "a{}", "a{9999}", "\\q", "\\p{X}", "\\x{110000}", "\\x{", "(?!ab)", "a\\",
+                              "[z-a]", "[\\"}) {
+    auto refused = text::Regex::compile(pattern);
+    INFO(pattern);
+    REQUIRE(!refused);
+    CHECK(refused.error().message.starts_with("regular expression: "));
+  }
+}
+
+TEST_CASE("look-ahead, counts and preference work as Perl's") {
+  auto cut = [](const char* pattern, std::string_view text) { return pieces(text::Regex::compile(pattern).value_or_throw(), text); };
+  CHECK(cut("a|ab", "ab") == Pieces{"a", "b"});
+  CHECK(cut("ab|a", "aab") == Pieces{"a", "ab"});
+  CHECK(cut("a{2,3}", "aaaaaaa") == Pieces{"aaa", "aaa", "a"});
+  CHECK(cut("a{2}b?", "aaaab") == Pieces{"aa", "aab"});
+  CHECK(cut(R"(\s+(?!\S)|\s+)", "a   b  ") == Pieces{"a", "  ", " ", "b", "  "});
+  CHECK(cut(R"(\s+\z)", "a b  ") == Pieces{"a b", "  "});
+  CHECK(cut("(?:(?![a-z])\\p{L})+", "ABcD") == Pieces{"AB", "c", "D"});
+  CHECK(cut("x(?=y)", "xxy") == Pieces{"x", "x", "y"});
+  CHECK(cut("(?:a|b)*c|b", "abab") == Pieces{"a", "b", "a", "b"});
+}
+
+TEST_CASE("digits are grouped from the right") {
+  auto cut = [](text::DigitGroups groups, std::string_view text) {
+    std::vector<std::uint32_t> ends;
+    text::split_digits(text, groups, ends);
+    Pieces out;
+    std::size_t begin = 0;
+    for (std::uint32_t end : ends) {
+      out.emplace_back(text.substr(begin, end - begin));
+      begin = end;
+    }
+    return out;
+  };
+  using text::DigitGroups;
+  CHECK(cut(DigitGroups::behind, "ab1234567 89x") == Pieces{"ab1", "234", "567", " 89", "x"});
+  CHECK(cut(DigitGroups::behind, "\xD9\xA1\xD9\xA2\xD9\xA3\xD9\xA4") == Pieces{"\xD9\xA1", "\xD9\xA2\xD9\xA3\xD9\xA4"});
+  CHECK(cut(DigitGroups::before, "ab1234567x") == Pieces{"ab1", "234", "567x"});
+  CHECK(cut(DigitGroups::before, "123") == Pieces{"123"});
+  CHECK(cut(DigitGroups::around, "a1234 12b 5") == Pieces{"a", "1", "234", " 12b ", "5"});
+}
+
+TEST_CASE("Unicode data by examples") {
+  CHECK(text::category('a') == text::Category::letter);
+  CHECK(text::category(0x300) == text::Category::mark);
+  CHECK(text::category(0xB2) == text::Category::number);
+  CHECK(text::category('~') == text::Category::symbol);
+  CHECK(text::category(0x2028) == text::Category::separator);
+  CHECK(text::category(0xE000) == text::Category::control);
+  CHECK(text::category(0x378) == text::Category::unassigned);
+  CHECK(text::category(0x2EBF0) == text::Category::letter);
+  CHECK(text::category(0x10FFFF) == text::Category::unassigned);
+  CHECK((text::is_white_space(0x3000) && text::is_white_space(0x85) && !text::is_white_space(0x180E)));
+  CHECK((text::to_lower(U'É') == U'é' && text::to_lower(0x130) == 'i' && text::to_lower(0x10400) == 0x10428));
+  CHECK((text::to_lower('z') == 'z' && text::to_lower(0x1E9E) == 0xDF));
+  CHECK((text::first_decomposed(U'é') == 'e' && text::first_decomposed(0x1EC7) == 'e'));
+  CHECK((text::first_decomposed(0xAC01) == 0x1100 && text::first_decomposed(0x2F800) == 0x4E3D && text::first_decomposed('e') == 'e'));
 }
 
 }  // namespace strata::test
