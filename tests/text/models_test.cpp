@@ -1,4 +1,7 @@
 // Owns: the tokenizer models on small vocabularies: what each does with a text, worked out by hand.
+#include <algorithm>
+
+#include "text/pretokenizers.h"
 #include "text/vocabularies.h"
 
 namespace strata::test {
@@ -231,6 +234,55 @@ TEST_CASE("special tokens swallow white space where their model has it so") {
   mask.types.assign(mask.tokens.size(), TokenType::normal);
   mask.types.back() = TokenType::control;
   CHECK(ids(*make(mask), "a \t<mask> a") == Ids{'a', 256, ' ', 'a'});
+}
+
+TEST_CASE("random vocabularies of every model are refused or take any bytes") {
+  std::mt19937 random(23);
+  const std::vector<std::string> parts = {"a", "b", "ab", "▁", " ", "\n", "\xE4\xBD\xA0", "\xE4", "\xBD\xA0", "\xFF", "<0x61>", "<0xFF>", "\\x6", "\\n"};
+  auto text = [&](unsigned most) {
+    std::string out;
+    for (unsigned n = 1 + random() % most; n > 0; --n) out += parts[random() % parts.size()];
+    return out;
+  };
+  int made = 0;
+  for (int round = 0; round < 2000; ++round) {
+    const char* models[] = {"llama", "gpt2", "gemma4", "bert", "t5", "rwkv", "plamo2"};
+    Vocabulary v;
+    v.model = models[round % 7];
+    auto rows = text::pretokenizers();
+    v.pre = rows[random() % rows.size()].name;
+    std::deque<std::string> storage;
+    for (int byte = 0; v.model == "plamo2" && byte < 256; ++byte) {
+      char spelling[8];
+      std::snprintf(spelling, sizeof spelling, "<0x%02X>", byte);
+      v.tokens.push_back(storage.emplace_back(spelling));
+    }
+    for (unsigned n = 1 + random() % 40; n > 0; --n) {
+      std::string token = text(4);
+      if (std::find(v.tokens.begin(), v.tokens.end(), token) == v.tokens.end()) v.tokens.push_back(storage.emplace_back(token));
+    }
+    for (std::size_t i = 0; i < v.tokens.size(); ++i) {
+      v.types.push_back(static_cast<TokenType>(random() % 3 ? 1 : random() % 7));
+      v.scores.push_back(-static_cast<float>(random() % 50) / 4);
+    }
+    for (unsigned n = random() % 30; n > 0; --n) v.merges.push_back(storage.emplace_back(text(2) + " " + text(2)));
+    v.add_space_prefix = random() % 2 == 0;
+    v.remove_extra_whitespaces = random() % 2 == 0;
+    auto tokenizer = Tokenizer::create(std::move(v));
+    if (!tokenizer) continue;
+    ++made;
+    for (int i = 0; i < 5; ++i) {
+      std::string any = i % 2 ? text(300) : random_bytes(random, 80);
+      Ids out = ids(**tokenizer, any, i == 0);
+      CHECK(std::all_of(out.begin(), out.end(), [&](int id) { return id >= 0 && id < (*tokenizer)->size(); }));
+      text::StreamDecoder stream(**tokenizer, true);
+      std::string streamed;
+      for (std::int32_t id : out) streamed += stream.push(id);
+      CHECK(text::valid_utf8(streamed + stream.finish()));
+      (*tokenizer)->decode(out, false);
+    }
+  }
+  CHECK(made > 1500);
 }
 
 }  // namespace strata::test
