@@ -99,6 +99,9 @@ struct IsaKernels {
   // Rows of n floats.
   void (*rms_norm)(const float* x, const float* weight, float eps, float* out, int n);  ///< weight may be null (all 1)
   void (*l2_norm)(const float* x, float eps, float* out, int n);                       ///< x / max(|x|, eps)
+  void (*match_norm)(const float* x, const float* y, float* out, int n);               ///< x |y| / |x|
+  /// max(x - mean - deviations * d, 0), where d is the deviation of x as a sample; n >= 2
+  void (*sparsify)(const float* x, float deviations, float* out, int n);
   void (*add)(const float* a, const float* b, float* out, int n);
   void (*mul)(const float* a, const float* b, float* out, int n);
   void (*scale)(const float* x, float factor, float* out, int n);

@@ -225,6 +225,20 @@ void add_norms(List& list) {
         const Tensor a = s.input(n, dim), b = s.input(m, 5);
         return s.graph.concat(a, b);
       });
+    add_rows(list, "match_norm", kSummed, shape, [&](Scenario& s) {
+      const Tensor x = s.input(3, dim), y = s.input(3, dim);
+      return s.graph.match_norm(x, y);
+    });
+    if (dim > 1)
+      add_rows(list, "sparsify", kSummed, shape, [&](Scenario& s) { return s.graph.sparsify(s.input(3, dim), 0.4f); });
+    add_rows(list, "mul", kRounded, shape + " by a weight", [&](Scenario& s) {
+      const graph::Weight w = s.weight("w", TensorType::f32, {n, 1, 1, 1});
+      return s.graph.mul(s.input(3, dim), w);
+    });
+    add_rows(list, "combine", kSummed, str("3 sums of 4 rows of ", dim), [&](Scenario& s) {
+      const Tensor y = s.input(4, dim), weights = s.input(3, 4);
+      return s.graph.combine(y, weights);
+    });
     add_rows(list, "slice", kCopied, shape, [&](Scenario& s) { return s.graph.slice(s.input(3, dim + 5), 4, dim); });
   }
 }

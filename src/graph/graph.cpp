@@ -20,7 +20,7 @@ bool is_float(TensorType type) {
 }  // namespace
 
 const char* name(Op op) {
-  constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "linear", "head_linear", "add", "mul",
+  constexpr const char* kNames[] = {"embed",   "gather", "rms_norm",     "l2_norm", "match_norm", "sparsify", "linear", "head_linear", "add", "mul",
                                     "scale",   "swiglu", "geglu",        "swiglu_clamped", "softcap", "sigmoid", "sigmoid_gate", "decay",
                                     "slice",   "concat", "rope",   "attention",    "short_conv", "delta_net", "route",
                                     "expert_linear", "combine"};
@@ -132,6 +132,12 @@ Tensor Graph::same_shape(Op op, Tensor a, Tensor b) {
   return record(op, x.rows, x.heads, x.dim, {a, b});
 }
 
+Tensor Graph::input(int dim) {
+  const int id = static_cast<int>(tensors.size());
+  tensors.push_back({Rows::tokens, Element::f32, 1, dim, id, -1});
+  return {id};
+}
+
 Tensor Graph::embed(Weight table) {
   if (error_) return {};
   const WeightInfo& w = weights[static_cast<std::size_t>(table.id)];
@@ -159,6 +165,24 @@ Tensor Graph::l2_norm(Tensor x, float eps) {
   if (!valid({x})) return {};
   TensorInfo in = info(x);
   return record(Op::l2_norm, in.rows, in.heads, in.dim, {x}, {}, NormParams{eps});
+}
+
+Tensor Graph::match_norm(Tensor x, Tensor y) {
+  if (valid({x, y}) && info(x).heads != info(y).heads) {
+    reject(fail(ErrorCode::bad_file, describe(y), ": ", info(y).heads, " heads where match_norm needs ", info(x).heads));
+    return {};
+  }
+  return same_shape(Op::match_norm, x, y);
+}
+
+Tensor Graph::sparsify(Tensor x, float deviations) {
+  if (!valid({x})) return {};
+  TensorInfo in = info(x);
+  if (in.dim < 2) {
+    reject(fail(ErrorCode::bad_file, describe(x), ": the deviation of ", in.dim, " element is not defined"));
+    return {};
+  }
+  return record(Op::sparsify, in.rows, in.heads, in.dim, {x}, {}, SparsifyParams{deviations});
 }
 
 Tensor Graph::linear(Tensor x, Weight w, Weight bias) {
@@ -197,6 +221,13 @@ Tensor Graph::mul(Tensor a, Tensor b) {
   if (info(b).width() != static_cast<std::size_t>(x.heads) || info(b).rows != x.rows) return same_shape(Op::mul, a, b);
   return record(Op::mul, x.rows, x.heads, x.dim, {a, b});
 }
+Tensor Graph::mul(Tensor a, Weight w) {
+  if (!valid({a})) return {};
+  TensorInfo in = info(a);
+  if (!expect_vector(w, in.dim)) return {};
+  return record(Op::mul, in.rows, in.heads, in.dim, {a}, {w});
+}
+
 Tensor Graph::swiglu(Tensor gate, Tensor up) { return same_shape(Op::swiglu, gate, up); }
 Tensor Graph::geglu(Tensor gate, Tensor up) { return same_shape(Op::geglu, gate, up); }
 Tensor Graph::swiglu_clamped(Tensor gate, Tensor up) { return same_shape(Op::swiglu_clamped, gate, up); }
@@ -407,14 +438,16 @@ Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing, Weight b
   return record(Op::expert_linear, in.rows, ids.dim, outputs, {x, routing.experts}, {w, bias, scale_of(w)});
 }
 
-Tensor Graph::combine(Tensor y, const Routing& routing) {
-  if (!valid({y, routing.weights})) return {};
-  TensorInfo in = info(y), weight = info(routing.weights);
+Tensor Graph::combine(Tensor y, const Routing& routing) { return combine(y, routing.weights); }
+
+Tensor Graph::combine(Tensor y, Tensor weights_of_y) {
+  if (!valid({y, weights_of_y})) return {};
+  TensorInfo in = info(y), weight = info(weights_of_y);
   if (in.heads != weight.dim || in.rows != weight.rows) {
-    reject(fail(ErrorCode::bad_file, describe(y), ": ", in.heads, " experts' outputs where ", weight.dim, " were chosen"));
+    reject(fail(ErrorCode::bad_file, describe(y), ": ", in.heads, " heads where there are weights for ", weight.dim));
     return {};
   }
-  return record(Op::combine, in.rows, 1, in.dim, {y, routing.weights});
+  return record(Op::combine, in.rows, weight.heads, in.dim, {y, weights_of_y});
 }
 
 Tensor Graph::combine(Tensor y) {

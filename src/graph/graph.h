@@ -63,10 +63,12 @@ enum class Op : std::uint8_t {
   gather,         ///< x [tokens] -> its rows whose logits are wanted [outputs]
   rms_norm,       ///< x, (W [dim]) -> x / sqrt(mean(x^2) + eps) * W, over each head's dim
   l2_norm,        ///< x -> x / max(|x|, eps), over each head's dim
+  match_norm,     ///< x, y -> x |y| / |x|, over each head's dim
+  sparsify,       ///< x -> max(x - mean - c * deviation, 0), over each head's dim; the deviation is that of a sample
   linear,         ///< x [., inputs], W [inputs, outputs], (b [outputs]), (s [1]) -> s W x + b
   head_linear,    ///< x [., heads, inputs], W [inputs, outputs, heads], (s [1 or heads]) -> s_h W_h x_h of each [., heads, outputs]
   add,            ///< a, b -> a + b
-  mul,            ///< a, b -> a * b; b has a's width, or one number for each head of a
+  mul,            ///< a, b -> a * b; b has a's width, or one number for each head of a; or a, W [dim] -> a * W of each head
   scale,          ///< x -> factor * x
   swiglu,         ///< gate, up -> silu(gate) * up
   geglu,          ///< gate, up -> gelu_tanh(gate) * up
@@ -84,7 +86,8 @@ enum class Op : std::uint8_t {
   route,          ///< router logits, (bias [experts], of the choice alone) -> ids and weights of the chosen, best first
   expert_linear,  ///< x [., 1 or k heads, inputs], ids, W [inputs, outputs, experts], (b [outputs, experts]),
                   ///< (s [1 or experts]) -> s W x + b of each chosen expert [., k, outputs]
-  combine,        ///< y [., k, dim], (weights [., 1, k]) -> sum of weights_i * y_i in order of rank; without weights, of y_i
+  combine,        ///< y [., k, dim], (weights [., m, k]) -> m sums of weights_i * y_i, in order of i [., m, dim]; without
+                  ///< weights, the sum of y_i
 };
 const char* name(Op op);
 
@@ -114,6 +117,7 @@ struct ScaleParams { float factor; };
 struct SliceParams { int begin; };
 struct RopeParams { int table; };
 struct CapParams { float cap; };
+struct SparsifyParams { float deviations; };
 /// Which keys a query sees, and what becomes of its scores.
 struct AttentionParams {
   float scale = 1;       ///< of q k^T
@@ -158,7 +162,7 @@ struct RouteParams {
   int groups = 1, groups_used = 1;
 };
 using Params = std::variant<std::monostate, NormParams, ScaleParams, SliceParams, RopeParams, AttentionParams, ConvParams,
-                            DeltaParams, RouteParams, CapParams>;
+                            DeltaParams, RouteParams, CapParams, SparsifyParams>;
 
 struct Node {
   Op op = Op::add;
@@ -207,14 +211,19 @@ class Graph {
   Weight weight(WeightInfo info);
   int rope_table(RopeTable table);
 
+  /// What the caller writes before each step: [tokens, 1, dim].
+  Tensor input(int dim);
   Tensor embed(Weight table);
   Tensor gather(Tensor x);
   Tensor rms_norm(Tensor x, Weight w, float eps);
   Tensor l2_norm(Tensor x, float eps);
+  Tensor match_norm(Tensor x, Tensor y);
+  Tensor sparsify(Tensor x, float deviations);
   Tensor linear(Tensor x, Weight w, Weight bias = {});
   Tensor head_linear(Tensor x, Weight w);
   Tensor add(Tensor a, Tensor b);
   Tensor mul(Tensor a, Tensor b);
+  Tensor mul(Tensor a, Weight w);
   Tensor scale(Tensor x, float factor);
   Tensor swiglu(Tensor gate, Tensor up);
   Tensor geglu(Tensor gate, Tensor up);
@@ -250,6 +259,8 @@ class Graph {
   Tensor combine(Tensor y, const Routing& routing);
   /// Without the weights, where they were applied before.
   Tensor combine(Tensor y);
+  /// The same for weights that no router made.
+  Tensor combine(Tensor y, Tensor weights);
 
   /// Records an error unless one is recorded already.
   void reject(Error error);

@@ -95,7 +95,7 @@ std::vector<Stage> plan_stages(const Graph& graph, std::span<const int> device_o
         int storage = storage_of(graph, in), source = stage_of[static_cast<std::size_t>(storage)];
         if (source == static_cast<int>(s)) continue;
         imports[s].insert(storage);
-        exports[static_cast<std::size_t>(source)].insert(storage);
+        if (source >= 0) exports[static_cast<std::size_t>(source)].insert(storage);
       }
   for (Tensor result : {graph.logits, graph.hidden})
     if (result.id >= 0) {

@@ -43,6 +43,9 @@ struct Blueprint {
   std::vector<int> suppressed;               ///< tokens whose logits are minus infinity, ascending
 };
 
+/// Whether the recorded graph is sound and uses the file's tensors, all of them; takes them into the blueprint.
+Result<void> finish(Bindings& bindings, const Keys& keys, Blueprint& blueprint);
+
 /// Records the graph of the file's architecture. Errors name the key or tensor, or list the architectures known here.
 Result<std::unique_ptr<Blueprint>> build(const gguf::File& file);
 

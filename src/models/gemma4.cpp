@@ -6,9 +6,9 @@
 
 #include "base/text.h"
 #include "models/architecture.h"
-#include "models/attention.h"
 #include "models/feed_forward.h"
-#include "models/rope.h"
+#include "models/gemma4_layers.h"
+#include "models/per_layer_input.h"
 
 namespace strata::models {
 
@@ -16,31 +16,6 @@ using graph::Graph;
 using graph::Tensor;
 
 namespace {
-
-struct Gemma4Config {
-  HeadConfig heads;          ///< k_dim is that of layers that see everything
-  int near_dim;              ///< elements of a head where there is a window
-  std::vector<int> windows;  ///< by layer
-  int near_rope, far_rope;   ///< tables
-  int owners;                ///< layers with keys and values of their own; those behind them share
-  std::vector<int> kv;       ///< by layer: the cache it reads, filled as layers are recorded
-
-  int head_dim(int layer) const { return windows[static_cast<std::size_t>(layer)] ? near_dim : heads.k_dim; }
-  int rope(int layer) const { return windows[static_cast<std::size_t>(layer)] ? near_rope : far_rope; }
-};
-
-Gemma4Config read_gemma4(Graph& g, const Keys& keys, const Weights& w, const Common& c) {
-  constexpr int kMaxDim = 1 << 14;
-  Gemma4Config m;
-  m.heads = read_heads(keys, c.layers);
-  m.near_dim = keys.integer("attention.key_length_swa", 1, kMaxDim, m.heads.k_dim);
-  m.windows = read_windows(keys, c.layers, /*period=*/6);
-  m.far_rope = g.rope_table(rope_table(keys, m.heads.rope_dims, w.values("rope_freqs.weight"), /*adjacent=*/false));
-  const int near_rope_dims = keys.integer("rope.dimension_count_swa", 2, kMaxDim, m.near_dim);
-  m.near_rope = g.rope_table(window_rope_table(keys, near_rope_dims, 10000.0f, /*adjacent=*/false));
-  m.owners = c.layers - keys.integer("attention.shared_kv_layers", 0, c.layers, 0);
-  return m;
-}
 
 /// The last layer with keys and values of its own that has a window, or has none, as `layer` does.
 int donor(const Keys& keys, const Gemma4Config& m, int layer) {
@@ -51,23 +26,20 @@ int donor(const Keys& keys, const Gemma4Config& m, int layer) {
   return 0;
 }
 
-/// [tokens, 1, embedding]; records the layer's cache in `m.kv`.
-Tensor attention(Graph& g, const Keys& keys, const Weights& w, Tensor h, Gemma4Config& m, int layer, float eps) {
+/// [tokens, 1, embedding]
+Tensor attention(Graph& g, const Keys& keys, const Weights& w, Tensor h, const Gemma4Config& m, int layer, float eps) {
   const std::size_t i = static_cast<std::size_t>(layer);
   const int dim = m.head_dim(layer), kv_heads = m.heads.kv_heads[i], rope = m.rope(layer);
   const graph::AttentionParams see{.scale = 1.0f, .window = m.windows[i]};
-  Tensor q = g.heads(g.linear(h, w("attn_q")), m.heads.heads[i], dim), o;
-  q = g.rope(g.rms_norm(q, w("attn_q_norm"), eps), rope);
+  Tensor q = gemma4_queries(g, w, h, m, layer, eps), o;
   if (layer < m.owners) {
     Tensor k = g.heads(g.linear(h, w("attn_k")), kv_heads, dim);
     Tensor v = w.has("attn_v.weight") ? g.heads(g.linear(h, w("attn_v")), kv_heads, dim) : k;
     k = g.rope(g.rms_norm(k, w("attn_k_norm"), eps), rope);
     v = g.rms_norm(v, {}, eps);
-    m.kv.push_back(static_cast<int>(g.kv_layers.size()));
     o = g.attention(q, k, v, see);
   } else {
-    m.kv.push_back(m.kv[static_cast<std::size_t>(donor(keys, m, layer))]);
-    o = g.attention_over(m.kv.back(), q, see);
+    o = g.attention_over(donor(keys, m, layer), q, see);  // caches are numbered as the layers that own them
   }
   return g.linear(o, w("attn_output"));
 }
@@ -82,19 +54,10 @@ Tensor dense_and_experts(Graph& g, const Weights& w, Tensor y, const graph::Rout
   return g.add(g.rms_norm(dense, w("post_ffw_norm_1"), c.eps), g.rms_norm(experts, w("post_ffw_norm_2"), c.eps));
 }
 
-/// What each layer is told of the token: (rms(W x / sqrt(embedding)) + sqrt(width) embed(token)) / sqrt(2), where x is the
-/// token's embedding. [tokens, 1, layers * width], one layer behind the other.
-Tensor per_layer_inputs(Graph& g, const Weights& w, Tensor x, int width, const Common& c) {
-  Tensor token = g.scale(g.embed(w("per_layer_token_embd")), std::sqrt(static_cast<float>(width)));
-  Tensor context = g.scale(g.linear(x, w("per_layer_model_proj")), 1.0f / std::sqrt(static_cast<float>(c.embedding_length)));
-  context = g.rms_norm(g.heads(context, c.layers, width), w("per_layer_proj_norm"), c.eps);
-  return g.heads(g.scale(g.add(context, token), std::sqrt(0.5f)), 1, c.layers * width);
-}
-
 }  // namespace
 
 void build_gemma4(Graph& g, const Keys& keys, const Weights& w, const Common& c) {
-  Gemma4Config m = read_gemma4(g, keys, w, c);
+  const Gemma4Config m = read_gemma4(g, keys, w, c.layers);
   const bool experts = keys.integer("expert_count", 0, 1 << 12, 0) > 0;
   const graph::RouteParams route = experts ? read_route(keys, graph::Gating::softmax, /*normalise=*/true) : graph::RouteParams{};
   const int told = keys.integer("embedding_length_per_layer_input", 0, 1 << 14, 0);
@@ -111,11 +74,8 @@ void build_gemma4(Graph& g, const Keys& keys, const Weights& w, const Common& c)
     h = experts ? dense_and_experts(g, b, x, route, c) : geglu_mlp(g, b, g.rms_norm(x, b("ffn_norm"), c.eps));
     x = g.add(x, g.rms_norm(h, b("post_ffw_norm"), c.eps));
 
-    if (told) {
-      h = g.geglu(g.linear(x, b("inp_gate")), g.slice(inputs, layer * told, told));
-      x = g.add(x, g.rms_norm(g.linear(h, b("proj")), b("post_norm"), c.eps));
-    }
-    if (const std::vector<float> factor = b.values("layer_output_scale.weight"); !factor.empty()) x = g.scale(x, factor[0]);
+    if (told) x = g.add(x, per_layer_term(g, b, x, inputs, layer, told, c.eps));
+    x = gemma4_scaled(g, b, x);
   }
   g.enter_layer(c.layers);
   output_head(g, w, x, c.eps);

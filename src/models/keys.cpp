@@ -53,6 +53,19 @@ std::optional<std::vector<bool>> Keys::flags(std::string_view name, int layers) 
   return out;
 }
 
+std::optional<std::vector<float>> Keys::numbers(std::string_view name, int layers) const {
+  const gguf::Value* value = file_.find(full(name));
+  if (!value || value->type() != gguf::ValueType::array) return std::nullopt;
+  std::vector<float> out(static_cast<std::size_t>(layers), 0.0f);
+  if (value->count() < out.size()) reject(fail(ErrorCode::bad_file, full(name), ": ", value->count(), " values for ", layers, " layers"));
+  for (std::size_t i = 0; i < out.size() && i < value->count(); ++i) {
+    const auto number = value->element(i).as_float();
+    if (number && !std::isnan(*number)) out[i] = static_cast<float>(*number);
+    else reject(fail(ErrorCode::bad_file, full(name), ": value ", i, " is not a number"));
+  }
+  return out;
+}
+
 float Keys::number(std::string_view name, std::optional<float> otherwise) const {
   const gguf::Value* value = file_.find(full(name));
   if (value) {

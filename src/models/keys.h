@@ -24,6 +24,8 @@ class Keys {
   std::string text(std::string_view name, std::string_view otherwise) const;
   /// One flag for every layer, where the file holds an array; nothing where it does not.
   std::optional<std::vector<bool>> flags(std::string_view name, int layers) const;
+  /// One number for every layer, where the file holds an array; nothing where it does not.
+  std::optional<std::vector<float>> numbers(std::string_view name, int layers) const;
   /// One integer for every layer; the file holds a scalar for all or an array of `layers`.
   std::vector<int> per_layer(std::string_view name, int layers, int low, int high, std::optional<int> otherwise = {}) const;
 

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "models/architecture.h"
+#include "models/drafter.h"
 
 namespace strata::models {
 
@@ -11,6 +12,7 @@ namespace strata::models {
   row("deepseek2", build_deepseek2) \
   row("gemma2", build_gemma2) \
   row("gemma3", build_gemma3) \
+  row("gemma3n", build_gemma3n) \
   row("gemma4", build_gemma4) \
   row("glm4moe", build_glm4moe) \
   row("gpt-oss", build_gpt_oss) \
@@ -93,6 +95,9 @@ Result<std::unique_ptr<Blueprint>> build(const gguf::File& file) {
   const Architecture* architecture = nullptr;
   for (const Architecture& a : kArchitectures)
     if (*name == a.name) architecture = &a;
+  if (is_drafter(*name))
+    return fail(ErrorCode::unsupported, file.path(), ": architecture \"", *name,
+                "\" drafts for another model and cannot speak for itself; give the model's own file");
   if (!architecture)
     return fail(ErrorCode::unsupported, file.path(), ": architecture \"", *name, "\" is not known; known are ", known());
 
@@ -107,21 +112,28 @@ Result<std::unique_ptr<Blueprint>> build(const gguf::File& file) {
   Weights weights(bindings);
   architecture->build(blueprint->graph, keys, weights, c);
   for (int layer = c.layers; layer < c.layers + c.mtp_layers; ++layer) weights.block(layer).keep_all();
-  // Missing names first: they explain the graph's own error.
-  if (!bindings.missing.empty())
-    if (auto bound = bindings.check(); !bound) return bound.error();
-  if (keys.error()) return *keys.error();
-  if (blueprint->graph.error()) return Error{blueprint->graph.error()->code, str(file.path(), ": ", blueprint->graph.error()->message)};
-  if (auto bound = bindings.check(); !bound) return bound.error();
-  if (blueprint->graph.info(blueprint->graph.hidden).width() != static_cast<std::size_t>(c.embedding_length))
+  if (auto fine = finish(bindings, keys, *blueprint); !fine) return fine.error();
+  const graph::Graph& g = blueprint->graph;
+  if (g.info(g.hidden).width() != static_cast<std::size_t>(c.embedding_length))
     return fail(ErrorCode::bad_file, keys.full("embedding_length"), ": ", c.embedding_length, " where token_embd.weight has rows of ",
-                blueprint->graph.info(blueprint->graph.hidden).width());
-  auto suppressed = read_suppressed(file, blueprint->graph.info(blueprint->graph.logits).width());
+                g.info(g.hidden).width());
+  auto suppressed = read_suppressed(file, g.info(g.logits).width());
   if (!suppressed) return suppressed.error();
   blueprint->suppressed = std::move(*suppressed);
-  blueprint->tensors = std::move(bindings.tensors);
-  blueprint->kept = std::move(bindings.kept);
   return blueprint;
+}
+
+Result<void> finish(Bindings& bindings, const Keys& keys, Blueprint& blueprint) {
+  const std::optional<Error>& error = blueprint.graph.error();
+  // Missing names first: they explain the graph's own error.
+  if (!bindings.missing.empty())
+    if (auto bound = bindings.check(); !bound) return bound;
+  if (keys.error()) return *keys.error();
+  if (error) return Error{error->code, str(bindings.file.path(), ": ", error->message)};
+  if (auto bound = bindings.check(); !bound) return bound;
+  blueprint.tensors = std::move(bindings.tensors);
+  blueprint.kept = std::move(bindings.kept);
+  return {};
 }
 
 }  // namespace strata::models

@@ -95,6 +95,19 @@ struct Elementwise {
     const B factor(1.0f / (length < eps ? eps : length));
     map(out, n, [&](const B& v) { return v * factor; }, x);
   }
+  static void match_norm(const float* x, const float* y, float* out, int n) {
+    const auto square = [](const B& v) { return v * v; };
+    const B factor(__builtin_sqrtf(map_sum(y, n, square) / map_sum(x, n, square)));
+    map(out, n, [&](const B& v) { return v * factor; }, x);
+  }
+  static void sparsify(const float* x, float deviations, float* out, int n) {
+    const B mean(map_sum(x, n, [](const B& v) { return v; }) / static_cast<float>(n));
+    map(out, n, [&](const B& v) { return v - mean; }, x);
+    const float* centred = out;
+    const float squares = map_sum(centred, n, [](const B& v) { return v * v; });
+    const B threshold(deviations * __builtin_sqrtf(squares / static_cast<float>(n - 1)));
+    map(out, n, [&](const B& v) { return max(B(0.0f), v - threshold); }, centred);
+  }
   static void add(const float* a, const float* b, float* out, int n) {
     map(out, n, [](const B& x, const B& y) { return x + y; }, a, b);
   }

@@ -29,6 +29,8 @@ constexpr IsaKernels make_table(bool (*supported)(), const FormatRows& formats) 
           .quantize = {Q::f32, Q::q8_32, Q::q8_256},
           .rms_norm = E::rms_norm,
           .l2_norm = E::l2_norm,
+          .match_norm = E::match_norm,
+          .sparsify = E::sparsify,
           .add = E::add,
           .mul = E::mul,
           .scale = E::scale,

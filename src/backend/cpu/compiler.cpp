@@ -109,7 +109,11 @@ void Compiler::emit(const Group& group) {
     case graph::Op::geglu: return binary(n);
     case graph::Op::sigmoid_gate:
       return array(n.in[1]).width() == 1 && array(n.in[0]).width() != 1 ? gate_by_scalar(n) : binary(n);
-    case graph::Op::mul: return array(n.in[1]).width() != array(n.in[0]).width() ? mul_by_head(n) : binary(n);
+    case graph::Op::match_norm: return match_norm(n);
+    case graph::Op::sparsify: return sparsify(n);
+    case graph::Op::mul:
+      if (n.weight[0] >= 0) return weigh(n);
+      return array(n.in[1]).width() != array(n.in[0]).width() ? mul_by_head(n) : binary(n);
     case graph::Op::decay: return decay(n);
     case graph::Op::slice: return slice(n);
     case graph::Op::concat: return concat(n);

@@ -109,6 +109,9 @@ class Compiler {
   void embed(const Node& n);
   void gather(const Node& n);
   void norm(const Node& n);
+  void match_norm(const Node& n);
+  void sparsify(const Node& n);
+  void weigh(const Node& n);
   void unary(const Node& n);
   void binary(const Node& n);
   void gate_by_scalar(const Node& n);

@@ -51,6 +51,33 @@ void Compiler::norm(const Node& n) {
               });
 }
 
+void Compiler::match_norm(const Node& n) {
+  const Array x = in(n, 0), y = in(n, 1), z = out(n);
+  const Cut cut = by_head(z);
+  add_items(cut, {read(x, cut), read(y, cut), write(z, cut)}, [=, kernel = isa_.match_norm](const StepView& s, Share, std::size_t i) {
+    const std::size_t at = i * size(z.dim);
+    kernel(s.floats(x.offset) + at, s.floats(y.offset) + at, s.floats(z.offset) + at, z.dim);
+  });
+}
+
+void Compiler::sparsify(const Node& n) {
+  const Array x = in(n), y = out(n);
+  const Cut cut = by_head(y);
+  add_items(cut, {read(x, cut), write(y, cut)},
+            [=, kernel = isa_.sparsify, c = std::get<graph::SparsifyParams>(n.params).deviations](const StepView& s, Share, std::size_t i) {
+              kernel(s.floats(x.offset) + i * size(x.dim), c, s.floats(y.offset) + i * size(y.dim), y.dim);
+            });
+}
+
+void Compiler::weigh(const Node& n) {
+  const Array x = in(n), y = out(n);
+  const Cut cut = by_head(y);
+  add_items(cut, {read(x, cut), write(y, cut)},
+            [=, w = vector(n.weight[0]), kernel = isa_.mul](const StepView& s, Share, std::size_t i) {
+              kernel(s.floats(x.offset) + i * size(x.dim), w, s.floats(y.offset) + i * size(y.dim), y.dim);
+            });
+}
+
 void Compiler::unary(const Node& n) {
   const Array x = in(n), y = out(n);
   const Cut cut = follow(x, by_row(y));
@@ -145,19 +172,20 @@ void Compiler::concat(const Node& n) {
   });
 }
 
-/// Experts' outputs are summed in order of rank, whoever computed them.
+/// Terms are summed in their order (experts' outputs: of rank), whoever computed them.
 void Compiler::combine(const Node& n) {
   const bool weighed = n.in[1] >= 0;
-  const Array experts = in(n, 0), weights = weighed ? in(n, 1) : experts, y = out(n);
+  const Array terms = in(n, 0), weights = weighed ? in(n, 1) : terms, y = out(n);
   const Cut cut = by_row(y);
-  add_items(cut, {read(experts, cut), read(weights, cut), write(y, cut)},
+  add_items(cut, {read(terms, cut), read(weights, cut), write(y, cut)},
             [=, scale = isa_.scale, add_scaled = isa_.add_scaled](const StepView& s, Share, std::size_t i) {
-              const float* x = s.floats(experts.offset) + i * experts.width();
+              const float* x = s.floats(terms.offset) + i * terms.width();
               const float* w = s.floats(weights.offset) + i * weights.width();
               float* sum = s.floats(y.offset) + i * y.width();
-              scale(x, weighed ? w[0] : 1.0f, sum, y.dim);
-              for (std::size_t e = 1; e < size(experts.heads); ++e)
-                add_scaled(x + e * size(experts.dim), weighed ? w[e] : 1.0f, sum, y.dim);
+              for (int m = 0; m < y.heads; ++m, w += terms.heads, sum += y.dim) {
+                scale(x, weighed ? w[0] : 1.0f, sum, y.dim);
+                for (int e = 1; e < terms.heads; ++e) add_scaled(x + size(e) * size(terms.dim), weighed ? w[e] : 1.0f, sum, y.dim);
+              }
             });
 }
 

@@ -197,6 +197,35 @@ Result<void> l2_norm(const OpCall& c) {
   });
 }
 
+Result<void> match_norm(const OpCall& c) {
+  const std::size_t dim = c.output(0).dim;
+  for (std::size_t r = 0; r < c.rows(); r++)
+    for (std::size_t at = 0; at < c.output(0).width(); at += dim) {
+      const double factor = std::sqrt(sum_of_squares(c.in_row(1, r) + at, dim) / sum_of_squares(c.in_row(0, r) + at, dim));
+      for (std::size_t i = at; i < at + dim; i++) c.put(0, r, i, c.x(0, r, i) * factor);
+    }
+  return {};
+}
+
+Result<void> sparsify(const OpCall& c) {
+  const std::size_t dim = c.output(0).dim;
+  const double deviations = std::get<graph::SparsifyParams>(c.node.params).deviations;
+  return each_head(c, [&](std::size_t, const float* x, float* y) {
+    double mean = 0, squares = 0;
+    for (std::size_t i = 0; i < dim; i++) mean += x[i] / static_cast<double>(dim);
+    for (std::size_t i = 0; i < dim; i++) squares += (x[i] - mean) * (x[i] - mean);
+    const double threshold = mean + deviations * std::sqrt(squares / static_cast<double>(dim - 1));
+    for (std::size_t i = 0; i < dim; i++) y[i] = x[i] <= threshold ? 0.0f : static_cast<float>(x[i] - threshold);
+  });
+}
+
+Result<void> weigh(const OpCall& c) {
+  const std::vector<double> w = decode_row(c, 0, 0);
+  return each_head(c, [&](std::size_t, const float* x, float* y) {
+    for (std::size_t i = 0; i < w.size(); i++) y[i] = static_cast<float>(x[i] * w[i]);
+  });
+}
+
 /// s W x + b, of each head where W has a matrix for each.
 Result<void> linear(const OpCall& c) {
   const graph::WeightInfo& w = c.weight_info(0);
@@ -261,10 +290,14 @@ Result<void> run_node(const OpCall& c) {
     case Op::gather: return gather(c);
     case Op::rms_norm: return rms_norm(c);
     case Op::l2_norm: return l2_norm(c);
+    case Op::match_norm: return match_norm(c);
+    case Op::sparsify: return sparsify(c);
     case Op::linear:
     case Op::head_linear: return linear(c);
     case Op::add: return each(c, [](double a, double b) { return a + b; });
-    case Op::mul: return each(c, [](double a, double b) { return a * b; });
+    case Op::mul:
+      if (c.node.weight[0] >= 0) return weigh(c);
+      return each(c, [](double a, double b) { return a * b; });
     case Op::scale: return each(c, [&](double x, double) { return std::get<graph::ScaleParams>(c.node.params).factor * x; });
     case Op::swiglu: return each(c, [](double gate, double up) { return silu(gate) * up; });
     case Op::geglu: return each(c, [](double gate, double up) { return gelu_tanh(gate) * up; });

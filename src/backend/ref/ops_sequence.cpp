@@ -215,11 +215,12 @@ Result<void> expert_linear(const OpCall& c) {
 }
 
 Result<void> combine(const OpCall& c) {
-  const std::size_t chosen = c.input(0).heads, dim = c.input(0).dim;
+  const std::size_t terms = c.input(0).heads, dim = c.input(0).dim, sums = c.output(0).heads;
   for (std::size_t r = 0; r < c.rows(); r++)
-    for (std::size_t i = 0; i < dim; i++) {
+    for (std::size_t i = 0; i < sums * dim; i++) {
       double sum = 0;
-      for (std::size_t e = 0; e < chosen; e++) sum += (c.node.in[1] >= 0 ? c.x(1, r, e) : 1.0) * c.x(0, r, e * dim + i);
+      for (std::size_t e = 0; e < terms; e++)
+        sum += (c.node.in[1] >= 0 ? c.x(1, r, i / dim * terms + e) : 1.0) * c.x(0, r, e * dim + i % dim);
       c.put(0, r, i, sum);
     }
   return {};
