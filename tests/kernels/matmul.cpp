@@ -156,7 +156,7 @@ void set_scales_to_one(formats::TypeList<F...>, TensorType type, std::vector<std
 std::vector<int> sizes(TensorType type) {
   const int block = static_cast<int>(type_info(type)->block);
   if (block == 1) return {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 64, 65, 100, 127, 257, 512};
-  if (block == 32) return {32, 64, 96, 160, 224, 512};
+  if (block == 32) return {32, 64, 96, 160, 224, 352, 512};
   return {block, 2 * block, 3 * block, 5 * block};
 }
 

@@ -14,7 +14,8 @@ namespace strata::kernels {
 /// Unpack, a Blocks32, says the `code` and, where that is centred, its `zero_point`. For the N parts from part P of a
 /// block on (for blocks of one part: for the first parts of N blocks) it gives codes<N, P>(const Block*) as V::Bytes
 /// and scale<N, P>(const Block*), for affine codes also offset<N, P>(const Block*), as V::F. Lanes of missing parts are
-/// multiplied by zeros.
+/// multiplied by zeros. Blocks of one part may also give eight_scales(const Block*), those of eight blocks at once, which
+/// a vocabulary with Eight uses where a single row meets a single token.
 template <class V, class Block, class Unpack>
 struct Tile32 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_32;
@@ -62,6 +63,20 @@ struct Tile32 {
       });
     }
 
+    /// Eight blocks from block b on: their scales are multiplied together and then spread over the lanes.
+    [[gnu::always_inline]] void eight(int b) {
+      static_assert(R == 1 && T == 1 && Unpack::parts == 1);
+      const auto factors = V::products(Unpack::eight_scales(w[0] + b), x[0].d + b);
+      unroll<8 / V::blocks>([&](auto i) __attribute__((always_inline)) {
+        constexpr int N = V::blocks;
+        const Block* at = w[0] + b + i * N;
+        V::prefetch(at, V::prefetch_bytes);
+        const auto weights = V::template prepare<code, zero>(Unpack::template codes<N, 0>(at));
+        const auto inputs = V::template inputs<N, code, zero>(x[0].q + 32 * (b + i * N));
+        sum[0][0] = V::add_product(sum[0][0], V::template spread<i>(factors), dot(weights, inputs));
+      });
+    }
+
     template <class Inputs>
     [[gnu::always_inline]] static auto dot(const typename V::Weights& weights, const Inputs& inputs) {
       if constexpr (Unpack::scales_of_16) return V::template dot_by_16<code>(weights, inputs);
@@ -87,6 +102,8 @@ struct Tile32 {
           state.template step<V::blocks, i * V::blocks>(b);
         });
     } else {
+      if constexpr (R == 1 && T == 1 && requires { typename V::Eight; Unpack::eight_scales(state.w[0]); })
+        for (; b + 8 <= blocks; b += 8) state.eight(b);
       for (; b + V::blocks <= blocks; b += V::blocks) state.template step<V::blocks, 0>(b);
       if constexpr (V::blocks > 1)
         if (b < blocks) state.template step<1, 0>(b);

@@ -1,5 +1,5 @@
-// Owns: the IQ4_NL format: 32 codes of 4 bits into uneven levels under one scale, w = d * kNonlinear[u]. Knows nothing of kernels or
-// files.
+// Owns: the IQ4_NL format: 32 codes of 4 bits into uneven levels under one scale, w = d * kNonlinear[u]. Knows nothing
+// of kernels or files.
 #pragma once
 
 #include <cstdint>

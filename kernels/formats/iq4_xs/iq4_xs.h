@@ -1,6 +1,5 @@
-// Owns: the IQ4_XS format: 256 codes of 4 bits into uneven levels in 8 sub-blocks of 32,
-// w = d * (scale[s] - 32) * kNonlinear[u], with 6-bit scales. Knows nothing of kernels or
-// files.
+// Owns: the IQ4_XS format: 256 codes of 4 bits into uneven levels in 8 sub-blocks of 32, w = d * (scale[s] - 32) *
+// kNonlinear[u], with 6-bit scales. Knows nothing of kernels or files.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Owns: the MXFP4 format: 32 numbers of E2M1 under one power of two (OCP Microscaling Formats 1.0). Knows nothing of kernels or
-// files.
+// Owns: the MXFP4 format: 32 numbers of E2M1 under one power of two (OCP Microscaling Formats 1.0). Knows nothing of
+// kernels or files.
 #pragma once
 
 #include <cstdint>

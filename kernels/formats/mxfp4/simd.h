@@ -21,6 +21,7 @@ struct Simd<V, formats::MXFP4> : Blocks32 {
   static auto scale(const Block* b) {
     return V::template halved_powers<N>(&b->e, sizeof(Block));
   }
+  static auto eight_scales(const Block* b) { return V::eight_halved_powers(&b->e, sizeof(Block)); }
 
   using Tile = Tile32<V, Block, Simd>;
 };

@@ -1,5 +1,4 @@
-// Owns: the Q1_0 format: 128 signs under one scale, w = d or -d. Knows nothing of kernels or
-// files.
+// Owns: the Q1_0 format: 128 signs under one scale, w = d or -d. Knows nothing of kernels or files.
 #pragma once
 
 #include <cstdint>

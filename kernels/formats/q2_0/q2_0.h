@@ -1,5 +1,4 @@
-// Owns: the Q2_0 format: 64 codes of 2 bits under one scale, w = d * (u - 1). Knows nothing of kernels or
-// files.
+// Owns: the Q2_0 format: 64 codes of 2 bits under one scale, w = d * (u - 1). Knows nothing of kernels or files.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,5 @@
 // Owns: the Q2_K format: 256 codes of 2 bits in 16 groups of 16, w = d * scale[g] * u - dmin * min[g], with 4-bit
-// scales and minima. Knows nothing of kernels or
-// files.
+// scales and minima. Knows nothing of kernels or files.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Owns: the Q3_K format: 256 codes of 3 bits in 16 groups of 16, w = d * (scale[g] - 32) * (u - 4), with 6-bit scales. Knows nothing of kernels or
-// files.
+// Owns: the Q3_K format: 256 codes of 3 bits in 16 groups of 16, w = d * (scale[g] - 32) * (u - 4), with 6-bit scales.
+// Knows nothing of kernels or files.
 #pragma once
 
 #include <cstdint>

@@ -20,6 +20,7 @@ struct Simd<V, formats::Q4_0> : Blocks32 {
   static auto scale(const Block* b) {
     return V::template halves<N>(&b->d, sizeof(Block));
   }
+  static auto eight_scales(const Block* b) { return V::eight_halves(&b->d, sizeof(Block)); }
 
   using Tile = Tile32<V, Block, Simd>;
 };

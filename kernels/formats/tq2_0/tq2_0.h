@@ -1,5 +1,5 @@
-// Owns: the TQ2_0 format: 256 codes of 2 bits under one scale, w = d * (u - 1), for ternary weights. Knows nothing of kernels or
-// files.
+// Owns: the TQ2_0 format: 256 codes of 2 bits under one scale, w = d * (u - 1), for ternary weights. Knows nothing of
+// kernels or files.
 #pragma once
 
 #include <cstdint>

@@ -131,6 +131,31 @@ struct Avx512 {
     if constexpr (N == 1) return set(*p);
     return both(p[0], p[1]);
   }
+  // The scales of eight blocks at once: each pair of blocks then costs one permutation.
+  using Eight = __m256;
+  static Eight eight_halves(const formats::Half* p, std::size_t stride) {
+    const auto bits = [&](int i) __attribute__((always_inline)) {
+      std::uint16_t out;
+      std::memcpy(&out, reinterpret_cast<const char*>(p) + static_cast<std::size_t>(i) * stride, sizeof out);
+      return static_cast<short>(out);
+    };
+    return _mm256_cvtph_ps(_mm_setr_epi16(bits(0), bits(1), bits(2), bits(3), bits(4), bits(5), bits(6), bits(7)));
+  }
+  static Eight eight_halved_powers(const std::uint8_t* p, std::size_t stride) {  // as formats::half_e8m0 makes them
+    const auto e = [&](int i) __attribute__((always_inline)) { return static_cast<char>(p[static_cast<std::size_t>(i) * stride]); };
+    const __m128i bytes = _mm_setr_epi8(e(0), e(1), e(2), e(3), e(4), e(5), e(6), e(7), 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m256i exponents = _mm256_cvtepu8_epi32(bytes);
+    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(exponents, _mm256_set1_epi32(1)), 23);
+    const __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x200000), exponents);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), exponents)));
+  }
+  static Eight products(Eight scales, const float* p) { return _mm256_mul_ps(scales, _mm256_loadu_ps(p)); }
+  template <int I>
+  static F spread(Eight factors) {
+    constexpr long long first = 2 * I * 0x100000001, second = first + 0x100000001;
+    const __m512i order = _mm512_set_epi64(second, second, second, second, first, first, first, first);
+    return _mm512_permutexvar_ps(order, _mm512_castps256_ps512(factors));
+  }
   // The dot product instruction takes unsigned by signed bytes: plain codes get 128 added, the bias takes it back.
   template <Code C, int Zero>
   static Weights prepare(Bytes b) {
@@ -179,7 +204,8 @@ struct Avx512 {
   // Bytes are moved to the upper halves of 16-bit lanes, where products modulo 2^16 are those modulo 2^8.
   static Codes trits(Codes v, const std::uint8_t* p) {
     const __m512i powers = _mm512_loadu_si512(p), three = _mm512_set1_epi16(3);
-    const __m512i odd = _mm512_mulhi_epu16(_mm512_mullo_epi16(_mm512_and_si512(v, _mm512_set1_epi16(static_cast<short>(0xff00))), powers), three);
+    const __m512i upper = _mm512_set1_epi16(static_cast<short>(0xff00));
+    const __m512i odd = _mm512_mulhi_epu16(_mm512_mullo_epi16(_mm512_and_si512(v, upper), powers), three);
     const __m512i even = _mm512_mulhi_epu16(_mm512_mullo_epi16(_mm512_slli_epi16(v, 8), powers), three);
     return _mm512_or_si512(even, _mm512_slli_epi16(odd, 8));
   }
