@@ -35,7 +35,7 @@ void build_llama4(Graph& g, const Keys& keys, const Weights& w, const Common& c)
   const graph::RouteParams route = experts > 0 ? read_route(keys, graph::Gating::sigmoid, /*normalise=*/false) : graph::RouteParams{};
   const int step = keys.integer("interleave_moe_layer_step", 0, 1 << 12, experts > 0 ? 1 : 0);
   const int chunk = keys.integer("attention.sliding_window", 0, 1 << 30, kChunk);  // 0: all layers rotate and see everything
-  const int rope = g.rope_table(rope_table(keys, heads.rope_dims, w.values("rope_freqs.weight"), /*adjacent=*/true));
+  const int rope = g.rope_table(rope_table(keys, w, heads.rope_dims, /*adjacent=*/true));
   graph::RopeTable table;  // rotates nothing
   table.growth = 0.1;
   table.period = kChunk;

@@ -78,6 +78,22 @@ inline Tensor attention_block(Model& m, Tensor x, TensorType type, int table) {
   return g.add(x, g.linear(y, m.add("attn_output", type, {heads * dim, e, 1, 1})));
 }
 
+/// Latent attention: queries against a latent vector that is key and value, with a few rotated dims beside it.
+inline Tensor latent_block(Model& m, Tensor x, TensorType type, int table) {
+  Graph& g = m.graph;
+  constexpr std::uint64_t e = kEmbedding;
+  constexpr int heads = 2, dim = 256, rank = 256, rotated = 32;
+  Tensor h = g.rms_norm(x, m.add("attn_norm", TensorType::f32, {e, 1, 1, 1}, 1), 1e-6f);
+  Tensor q = g.heads(g.linear(h, m.add("q_nope", type, {e, heads * dim, 1, 1})), heads, dim);
+  Tensor q_pe = g.heads(g.linear(h, m.add("q_pe", TensorType::f32, {e, heads * rotated, 1, 1})), heads, rotated);
+  Tensor k_pe = g.linear(h, m.add("k_pe", TensorType::f32, {e, rotated, 1, 1}));
+  Tensor c = g.rms_norm(g.linear(h, m.add("latent", type, {e, rank, 1, 1})), {}, 1e-6f);
+  q = g.concat(g.head_linear(q, m.add("k_b", type, {dim, rank, heads, 1})), g.rope(q_pe, table));
+  Tensor o = g.attention_within_keys(q, g.concat(c, g.rope(k_pe, table)), rank, {0.06f});
+  o = g.head_linear(g.heads(o, heads, rank), m.add("v_b", type, {rank, 128, heads, 1}));
+  return g.add(x, g.linear(o, m.add("attn_output", type, {heads * 128, e, 1, 1})));
+}
+
 inline Tensor dense_ffn(Model& m, Tensor x, TensorType type) {
   Graph& g = m.graph;
   constexpr std::uint64_t e = kEmbedding, f = 512;
@@ -118,9 +134,9 @@ inline Tensor delta_block(Model& m, Tensor x, TensorType type) {
   return g.add(x, g.linear(g.swiglu(z, g.heads(y, 1, v_heads * dim)), m.add("out", mixed(type), {v_heads * dim, e, 1, 1})));
 }
 
-inline constexpr int kProducts = 19;  ///< of weights of `type`, in make_model
+inline constexpr int kProducts = 24;  ///< of weights of `type`, in make_model
 
-/// Every operation: DeltaNet, attention, dense and mixed feed-forward. Products are of `type`, some of another.
+/// DeltaNet, attention, latent attention, dense and mixed feed-forward. Products are of `type`, some of another.
 inline Model make_model(TensorType type) {
   Model m;
   Graph& g = m.graph;
@@ -133,6 +149,7 @@ inline Model make_model(TensorType type) {
   g.enter_layer(1);
   x = delta_block(m, x, type);
   x = attention_block(m, x, type, partial);
+  x = latent_block(m, x, type, table);
   x = dense_ffn(m, x, type);
   g.enter_layer(2);
   g.hidden = g.rms_norm(g.gather(x), m.add("output_norm", TensorType::f32, {kEmbedding, 1, 1, 1}, 1), 1e-6f);

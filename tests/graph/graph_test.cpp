@@ -98,6 +98,47 @@ TEST_CASE("a weight of the wrong shape is named, and recording goes on harmlessl
     many.route(y, {5, Gating::softmax, true, 1.0f});
     CHECK(mentions(many, "expert_used_count"));
   }
+  SECTION("a matrix for each head, joined heads, values within keys") {
+    Graph g;
+    Tensor x = g.heads(g.embed(matrix(g, "token_embd.weight", 12, 100)), 3, 4);
+    Tensor y = g.head_linear(x, matrix(g, "k_b", 4, 6, 3));
+    CHECK(g.info(y).heads == 3);
+    CHECK(g.info(y).dim == 6);
+    Tensor one = g.slice(g.heads(x, 1, 12), 0, 5);
+    CHECK(g.info(g.concat(y, one)).heads == 3);
+    CHECK(g.info(g.concat(one, y)).dim == 11);
+    CHECK(g.info(g.attention_within_keys(g.concat(y, one), g.concat(g.slice(one, 0, 1), g.heads(g.slice(x, 0, 4), 1, 12)), 7, {1.0f})).dim == 0);
+    CHECK(mentions(g, "query heads of 11"));
+    Graph h;
+    x = h.heads(h.embed(matrix(h, "token_embd.weight", 12, 100)), 3, 4);
+    h.head_linear(x, matrix(h, "blk.0.attn_k_b.weight", 4, 6, 2));
+    CHECK(mentions(h, "blk.0.attn_k_b.weight"));
+    Graph i;
+    x = i.embed(matrix(i, "token_embd.weight", 12, 100));
+    i.concat(i.heads(x, 3, 4), i.heads(x, 2, 6));
+    CHECK(mentions(i, "cannot be joined"));
+  }
+  SECTION("groups of experts that cannot hold the chosen") {
+    for (auto [chosen, groups, used] : {std::tuple{2, 3, 1}, {3, 4, 1}, {2, 4, 5}, {2, 4, 0}, {2, 0, 1}}) {
+      Graph g;
+      g.route(g.embed(matrix(g, "token_embd.weight", 8, 100)), {chosen, Gating::sigmoid, true, 1.0f, groups, used});
+      CHECK(mentions(g, "expert_group_used_count"));
+    }
+  }
+  SECTION("a scale that nothing applies, or of the wrong size") {
+    Graph g;
+    Tensor x = g.embed(matrix(g, "token_embd.weight", 8, 100));
+    graph::Weight norm = matrix(g, "blk.0.attn_norm.weight", 8, 1);
+    g.weights[std::size_t(norm.id)].scale = matrix(g, "scale", 1, 1).id;
+    g.rms_norm(x, norm, 1e-6f);
+    CHECK(mentions(g, "blk.0.attn_norm.weight"));
+    Graph h;
+    x = h.embed(matrix(h, "token_embd.weight", 8, 100));
+    graph::Weight w = matrix(h, "blk.0.attn_q.weight", 8, 4);
+    h.weights[std::size_t(w.id)].scale = matrix(h, "blk.0.attn_q.scale", 3, 1).id;
+    h.linear(x, w);
+    CHECK(mentions(h, "blk.0.attn_q.scale"));
+  }
   SECTION("state needs every token") {
     Graph g;
     Tensor x = g.gather(g.heads(g.embed(matrix(g, "token_embd.weight", 8, 100)), 2, 4));

@@ -1,5 +1,6 @@
 // Owns: proving that on `cpu` a position's logits depend on its prefix alone, to the bit: not on how the prompt was cut,
 // on threads, on reuse of a prefix, on truncation and replay, nor on who else is in the step.
+#include <algorithm>
 #include <filesystem>
 #include <random>
 
@@ -35,7 +36,7 @@ void check_model(const std::string& path, KvType kv) {
   const Model model = load(path, "cpu", kv, 1), two_threads = load(path, "cpu", kv, 2);
   const auto whole = logits_of(model, prompt, 300, 1024);
   REQUIRE(whole.size() == 300 * kVocab);
-  for (float x : whole) REQUIRE(std::isfinite(x));
+  REQUIRE(std::all_of(whole.begin(), whole.end(), [](float x) { return std::isfinite(x); }));
 
   for (int batch : {1, 7, 16, 64}) {
     INFO("cut into steps of " << batch);
@@ -96,6 +97,14 @@ TEST_CASE("a position's logits depend on its prefix alone, to the bit") {
         check_model(path, KvType::f16);
       }
   DYNAMIC_SECTION("float32 cache") { check_model(write_tiny_model("llama", "Q4_K_M"), KvType::f32); }
+}
+
+/// Golden models that hold what the tiny ones lack, in float32.
+TEST_CASE("so they do for golden models of other kinds") {
+  auto folder = shared("conformance/models");
+  if (!folder) return;
+  for (const char* name : {"deepseek2-v3", "gemma4-e2b", "glm4moe-mtp", "gpt-oss", "lfm2", "llama4", "phi3-longrope-long", "qwen3next"})
+    DYNAMIC_SECTION(name) { check_model(*folder + "/" + name + ".gguf", KvType::f32); }
 }
 
 }  // namespace

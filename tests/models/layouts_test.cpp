@@ -214,6 +214,24 @@ TEST_CASE("latent attention without a query rank, as in the lite models") {
   std::filesystem::remove(unabsorbed);
 }
 
+/// Positions of the first chunk see what they always saw; then rotated layers begin anew.
+TEST_CASE("llama4 attends within chunks") {
+  auto folder = shared("conformance/models");
+  if (!folder) return;
+  constexpr std::size_t kChunk = 12;
+  const Golden golden = read_golden(*folder + "/llama4");
+  Contents contents = read_model(*folder + "/llama4.gguf");
+  contents.set("llama4.attention.sliding_window", std::uint32_t{kChunk});
+  const std::string path = write_model(contents, "chunks");
+  const auto want = logits_of(load(path, "ref"), golden.tokens, 40);
+  const std::span got(want), all(golden.logits);
+  CHECK(nmse(got.first(kChunk * golden.vocab), all.first(kChunk * golden.vocab)) < 1e-6);
+  CHECK(nmse(got.subspan(kChunk * golden.vocab), all.subspan(kChunk * golden.vocab)) > 1e-3);
+  for (const char* device : {"ref", "cpu"})
+    for (int batch : {40, 7, 1}) CHECK(nmse(logits_of(load(path, device), golden.tokens, batch), want) < 1e-9);
+  std::filesystem::remove(path);
+}
+
 /// One more block, which holds what a block for drafting holds: it is known, and changes nothing.
 void add_draft_block(Contents& contents, const std::string& arch, std::uint32_t blocks) {
   std::map<std::string, Values> added;

@@ -108,6 +108,47 @@ TEST_CASE("golden: element-wise operations", "[ops]") {
                                                             7 * s1});
 }
 
+TEST_CASE("golden: mul by an element, or by one number for each head", "[ops]") {
+  Bench b;
+  Tensor x = b.input(2, 2), y = b.input(2, 2), per_head = b.input(1, 2);
+  b.watch(b.g.mul(x, y));
+  b.watch(b.g.mul(x, per_head));
+  b.start();
+  require_close(b.step({{1, 2, 3, 4}, {5, 6, 7, 0.5f}, {10, -1}}, {0}), {5, 12, 21, 2, 10, 20, -3, -4});
+}
+
+TEST_CASE("golden: head_linear and scales", "[ops]") {
+  Bench b;
+  Tensor x = b.input(2, 2);
+  graph::Weight plain = b.weight({2, 1, 2, 1}, {1, 2, 3, 4}), each = b.weight({2, 1, 2, 1}, {1, 2, 3, 4});
+  graph::Weight w = b.weight({4, 1, 1, 1}, {1, 1, 1, 1});
+  b.g.weights[each.id].scale = b.weight({2, 1, 1, 1}, {10, 100}).id;
+  b.g.weights[w.id].scale = b.weight({1, 1, 1, 1}, {2}).id;
+  b.watch(b.g.head_linear(x, plain));
+  b.watch(b.g.head_linear(x, each));
+  b.watch(b.g.linear(x, w, b.weight({1, 1, 1, 1}, {0.5f})));  // the bias is not scaled
+  b.start();
+  require_close(b.step({{1, 1, 2, -1}}, {0}), {3, 2, 30, 200, 6.5});
+}
+
+TEST_CASE("golden: concat repeats a single head", "[ops]") {
+  Bench b;
+  Tensor two = b.input(2, 1), one = b.input(1, 2);
+  b.watch(b.g.concat(two, one));
+  b.watch(b.g.concat(one, two));
+  b.start();
+  require_close(b.step({{1, 2}, {8, 9}}, {0}), {1, 8, 9, 2, 8, 9, 8, 9, 1, 8, 9, 2});
+}
+
+TEST_CASE("golden: attention to values within keys", "[ops]") {
+  // Scores 0 and ln 3 of the second element: weights 1/4 and 3/4 of the first.
+  Bench b;
+  Tensor q = b.input(1, 2), k = b.input(1, 2);
+  b.watch(b.g.attention_within_keys(q, k, 1, {1.0986122887f}));
+  b.start();
+  require_close(b.step({{0, 1, 0, 1}, {4, 0, 8, 1}}, {0, 1}), {4, 7});
+}
+
 TEST_CASE("golden: decay", "[ops]") {
   Bench b;
   graph::Weight bias = b.weight({3, 1, 1, 1}, {0, 1, 100});
@@ -226,6 +267,13 @@ TEST_CASE("golden: route", "[ops]") {
   require_close(routed({2, Gating::softmax, false, 0.0f}, l), {1, 3, 0.5, 0.25});  // scale 0 means none
   // Sigmoid of 0 and ln 2: 1/2 and 2/3.
   require_close(routed({2, Gating::sigmoid, false, 1.0f}, {-5, 0, ln2}), {2, 1, 2.0 / 3, 0.5});
+  // Probabilities 1/2, 1/2, 1/3, 4/5, 0, 0 in groups of two, worth 1, 17/15 and 0: of the best two groups, 3 and 0; of the
+  // best alone, 3 and 2, although 0 is more probable.
+  const Values six = {0, 0, -ln2, 2 * ln2, -50, -50};
+  require_close(routed({2, Gating::sigmoid, false, 1.0f, 3, 2}, six), {3, 0, 0.8, 0.5});
+  require_close(routed({2, Gating::sigmoid, false, 1.0f, 3, 1}, six), {3, 2, 0.8, 1.0 / 3});
+  // A bias of 1 for expert 5 makes the last group worth 1 as well: of equals, the first.
+  require_close(routed({2, Gating::sigmoid, false, 1.0f, 3, 2}, six, {0, 0, 0, 0, 0, 1}), {3, 0, 0.8, 0.5});
   // Normalising divides by no less than 2^-14.
   const double tiny = std::exp(-20.0);
   require_close(routed({1, Gating::sigmoid, true, 1.0f}, {-20}), {0, tiny / (1 + tiny) * 16384});
