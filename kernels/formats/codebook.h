@@ -67,7 +67,4 @@ static inline std::uint64_t low_bytes(std::uint64_t lower, std::uint64_t upper) 
   return four(lower) | four(upper) << 32;
 }
 
-/// 2n + 1 for each byte n < 128.
-static inline std::uint64_t odd_scales(std::uint64_t bytes) { return bytes << 1 | 0x0101010101010101u; }
-
 }  // namespace strata::formats

@@ -34,10 +34,4 @@ struct Tile256;
 template <class V, class Element>
 struct FloatTile;
 
-/// 64 codes, eight to a word: word(0) to word(7).
-template <class V, class Word>
-[[gnu::always_inline]] static inline auto octets(Word word) {
-  return V::octets(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7));
-}
-
 }  // namespace strata::kernels

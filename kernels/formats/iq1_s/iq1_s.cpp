@@ -39,7 +39,7 @@ void IQ1_S::decode(const void* row, float* out, std::int64_t k) {
     const Block& in = blocks[b];
     const float d = to_float(in.d) * 0.125f;
     for (int e = 0; e < block; ++e) {
-      const int v = e / 8, high = load16(in.high + e / 32), scale = (high >> 12 & 7) * 2 + 1;
+      const int v = e / 8, high = in.high[e / 32], scale = (high >> 12 & 7) * 2 + 1;
       const int place = in.place[v] | (high >> 3 * (v % 4) & 7) << 8;
       const int eighths = static_cast<int>(grid.vector[place] >> 8 * (e % 8) & 255) - 8;
       out[e] = d * static_cast<float>(scale) * static_cast<float>(high >> 15 ? eighths - 1 : eighths + 1);

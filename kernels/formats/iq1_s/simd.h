@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/formats/iq1_s/iq1_s.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 
 namespace strata::kernels {
@@ -9,25 +10,21 @@ namespace strata::kernels {
 template <class V>
 struct Simd<V, formats::IQ1_S> {
   using Block = formats::IQ1_S::Block;
-  static constexpr int zero_point = 1;  // the minima are 9 or 7 times the scales: d * scale * (8 (t + 1) - 8 +- 1)
+
+  static constexpr int zero_point = 1;  // minima are 9 or 7 times the scales: d / 8 * scale * (8 (t + 1) - 8 +- 1)
 
   static auto d(const Block& b) { return V::mul(V::half(b.d), V::set(0.125f)); }
-  static std::uint64_t scale_bytes(const Block& b) {
-    const std::uint64_t lower = formats::load64(b.high) >> 12, upper = formats::load64(b.high + 4) >> 12;
-    return formats::odd_scales(formats::low_bytes(lower, upper) & 0x0707070707070707u);
+  static formats::U16x8 odd_scales(formats::U16x8 high) { return formats::odd_scales<3>(high << 1); }
+  static auto scales(const Block& b) { return V::scales_of_32(odd_scales(formats::load<formats::U16x8>(b.high))); }
+  static auto mins(const Block& b) {
+    const auto high = formats::load<formats::U16x8>(b.high);
+    return V::mins_of_32(odd_scales(high) * ((high >> 15) * 2 + 7));
   }
-  static std::uint64_t min_bytes(const Block& b) {
-    const std::uint64_t lower = formats::load64(b.high) >> 15, upper = formats::load64(b.high + 4) >> 15;
-    const std::uint64_t taken = formats::low_bytes(lower, upper) & 0x0101010101010101u, scales = scale_bytes(b);
-    return scales * 7 + (scales * 2 & taken * 255);
-  }
-  static auto scales(const Block& b) { return V::scales_of_32(scale_bytes(b)); }
-  static auto mins(const Block& b) { return V::mins_of_32(min_bytes(b)); }
   template <int j>
   static auto codes(const Block& b) {
-    const unsigned high[2] = {formats::load16(b.high + 2 * j), formats::load16(b.high + 2 * j + 1)};
-    return octets<V>([&](int v) __attribute__((always_inline)) {
-      return formats::IQ1_S::grid.vector[b.place[8 * j + v] | (high[v / 4] >> 3 * (v % 4) & 7) << 8];
+    const unsigned p = b.high[2 * j], q = b.high[2 * j + 1];
+    return V::octets([&](int v) __attribute__((always_inline)) {
+      return formats::IQ1_S::grid.vector[b.place[8 * j + v] | ((v < 4 ? p : q) >> 3 * (v % 4) & 7) << 8];
     });
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/formats/iq2_s/iq2_s.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 
 namespace strata::kernels {
@@ -12,15 +13,13 @@ struct Simd<V, formats::IQ2_S> {
 
   static auto d(const Block& b) { return V::mul(V::half(b.d), V::set(0.125f)); }
   static auto scales(const Block& b) {
-    const std::uint64_t nibbles = formats::load64(b.scales);
-    const std::uint64_t lower = formats::spread_nibbles(static_cast<std::uint32_t>(nibbles));
-    const std::uint64_t upper = formats::spread_nibbles(static_cast<std::uint32_t>(nibbles >> 32));
-    return V::scales_of_16(formats::odd_scales(lower), formats::odd_scales(upper));
+    const formats::U16x8 bytes = formats::widen(formats::load<formats::U8x8>(b.scales));
+    return V::scales_of_even_odd(formats::odd_scales<4>(bytes << 12), formats::odd_scales<4>(bytes << 8));
   }
   template <int j>
   static auto codes(const Block& b) {
     const unsigned high = formats::load16(b.high + 2 * j);
-    const auto magnitudes = octets<V>([&](int v) __attribute__((always_inline)) {
+    const auto magnitudes = V::octets([&](int v) __attribute__((always_inline)) {
       return formats::IQ2_S::grid.vector[b.place[8 * j + v] | (high >> 2 * v & 3) << 8];
     });
     return V::negated(magnitudes, formats::load64(b.signs + 8 * j));

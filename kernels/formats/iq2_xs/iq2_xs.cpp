@@ -29,7 +29,7 @@ void IQ2_XS::decode(const void* row, float* out, std::int64_t k) {
     const Block& in = blocks[b];
     const float d = to_float(in.d) * 0.125f;
     for (int e = 0; e < block; ++e) {
-      const std::uint32_t vector = load16(in.vectors + e / 8);
+      const std::uint32_t vector = in.vectors[e / 8];
       const int scale = (in.scales[e / 32] >> 4 * (e / 16 % 2) & 15) * 2 + 1;
       const int magnitude = static_cast<int>(grid.vector[vector & 511] >> 8 * (e % 8) & 255);
       const bool negative = with_parity(vector >> 9) >> e % 8 & 1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/formats/iq2_xs/iq2_xs.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 
 namespace strata::kernels {
@@ -12,17 +13,16 @@ struct Simd<V, formats::IQ2_XS> {
 
   static auto d(const Block& b) { return V::mul(V::half(b.d), V::set(0.125f)); }
   static auto scales(const Block& b) {
-    const std::uint64_t nibbles = formats::load64(b.scales);
-    const std::uint64_t lower = formats::spread_nibbles(static_cast<std::uint32_t>(nibbles));
-    const std::uint64_t upper = formats::spread_nibbles(static_cast<std::uint32_t>(nibbles >> 32));
-    return V::scales_of_16(formats::odd_scales(lower), formats::odd_scales(upper));
+    const formats::U16x8 bytes = formats::widen(formats::load<formats::U8x8>(b.scales));
+    return V::scales_of_even_odd(formats::odd_scales<4>(bytes << 12), formats::odd_scales<4>(bytes << 8));
   }
   template <int j>
   static auto codes(const Block& b) {
-    const auto magnitudes = octets<V>([&](int v) __attribute__((always_inline)) {
+    const auto magnitudes = V::octets([&](int v) __attribute__((always_inline)) {
       return formats::IQ2_XS::grid.vector[b.vectors[8 * j + v] & 511];
     });
-    const std::uint64_t lower = formats::load64(b.vectors + 8 * j) >> 9, upper = formats::load64(b.vectors + 8 * j + 4) >> 9;
+    const std::uint64_t lower = formats::load64(b.vectors + 8 * j) >> 9;
+    const std::uint64_t upper = formats::load64(b.vectors + 8 * j + 4) >> 9;
     return V::negated(magnitudes, formats::with_parity(formats::low_bytes(lower, upper) & 0x7f7f7f7f7f7f7f7fu));
   }
 

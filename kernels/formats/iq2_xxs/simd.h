@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/formats/iq2_xxs/iq2_xxs.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 
 namespace strata::kernels {
@@ -12,16 +13,15 @@ struct Simd<V, formats::IQ2_XXS> {
 
   static auto d(const Block& b) { return V::mul(V::half(b.d), V::set(0.125f)); }
   static auto scales(const Block& b) {
-    std::uint64_t bytes = 0;
-    for (int s = 0; s < 8; ++s) bytes |= static_cast<std::uint64_t>(b.part[s].signs[3] >> 4) << 8 * s;
-    return V::scales_of_32(formats::odd_scales(bytes));
+    return V::scales_of_32((formats::top_words<8>(b.part) >> 12) * 2 + 1);
   }
   template <int j>
   static auto codes(const Block& b) {
-    const auto magnitudes = octets<V>([&](int v) __attribute__((always_inline)) {
-      return formats::IQ2_XXS::grid.vector[b.part[2 * j + v / 4].place[v % 4]];
+    const auto &p = b.part[2 * j], &q = b.part[2 * j + 1];
+    const auto magnitudes = V::octets([&](int v) __attribute__((always_inline)) {
+      return formats::IQ2_XXS::grid.vector[(v < 4 ? p : q).place[v % 4]];
     });
-    const std::uint64_t words = formats::load32(b.part[2 * j].signs) | std::uint64_t{formats::load32(b.part[2 * j + 1].signs)} << 32;
+    const std::uint64_t words = formats::load32(p.signs) | std::uint64_t{formats::load32(q.signs)} << 32;
     return V::negated(magnitudes, formats::with_parity(formats::spread_sevens(words)));
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/formats/iq3_s/iq3_s.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 
 namespace strata::kernels {
@@ -12,16 +13,15 @@ struct Simd<V, formats::IQ3_S> {
 
   static auto d(const Block& b) { return V::half(b.d); }
   static auto scales(const Block& b) {
-    return V::scales_of_32(formats::odd_scales(formats::spread_nibbles(formats::load32(b.scales))));
+    constexpr formats::U16x8 lower = {1 << 12, 1 << 8, 1 << 4, 1}, upper = {0, 0, 0, 0, 1 << 12, 1 << 8, 1 << 4, 1};
+    const auto word = [&](int i) { return formats::all(formats::load16(b.scales + 2 * i)); };
+    return V::scales_of_32(formats::odd_scales<4>(word(0) * lower + word(1) * upper));  // nibbles to the words' tops
   }
   template <int j>
   static auto codes(const Block& b) {
     const unsigned high = formats::load16(b.high + 2 * j);
-    const auto one = [&](int v) __attribute__((always_inline)) {
+    const auto magnitudes = V::quads([&](int v) __attribute__((always_inline)) {
       return formats::IQ3_S::grid.vector[b.place[16 * j + v] | (high >> v & 1) << 8];
-    };
-    const auto magnitudes = octets<V>([&](int v) __attribute__((always_inline)) {
-      return one(2 * v) | std::uint64_t{one(2 * v + 1)} << 32;
     });
     return V::negated(magnitudes, formats::load64(b.signs + 8 * j));
   }

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 #include "kernels/formats/small_floats.h"
 
@@ -209,12 +210,44 @@ struct Avx2 {
     const __m256i v = load256(p);
     return {field<To, A, Mask>(v), field<To, B, Mask>(v)};
   }
-  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
-                      std::uint64_t g, std::uint64_t h) {
-    const auto four = [](std::uint64_t w, std::uint64_t x, std::uint64_t y, std::uint64_t z) __attribute__((always_inline)) {
-      return _mm256_setr_epi64x(static_cast<long long>(w), static_cast<long long>(x), static_cast<long long>(y), static_cast<long long>(z));
+  template <class Word>
+  [[gnu::always_inline]] static __m256i four(const Word& word, int i) {
+    const auto two = [&](int j) __attribute__((always_inline)) {
+      const __m128i first = _mm_cvtsi64_si128(static_cast<long long>(word(j)));
+      return _mm_insert_epi64(first, static_cast<long long>(word(j + 1)), 1);
     };
-    return {four(a, b, c, d), four(e, f, g, h)};
+    const __m128i lower = two(i), upper = two(i + 2);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(lower), upper, 1);
+  }
+  template <class Word>
+  [[gnu::always_inline]] static __m256i eight(const Word& word, int i) {
+    const auto four = [&](int j) __attribute__((always_inline)) {
+      __m128i v = _mm_cvtsi32_si128(static_cast<int>(word(j)));
+      v = _mm_insert_epi32(v, static_cast<int>(word(j + 1)), 1);
+      v = _mm_insert_epi32(v, static_cast<int>(word(j + 2)), 2);
+      return _mm_insert_epi32(v, static_cast<int>(word(j + 3)), 3);
+    };
+    const __m128i lower = four(i), upper = four(i + 4);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(lower), upper, 1);
+  }
+  template <class Word>
+  [[gnu::always_inline]] static Codes octets(const Word& word) {
+    const __m256i lower = four(word, 0), upper = four(word, 4);
+    return {lower, upper};
+  }
+  template <class Word>
+  [[gnu::always_inline]] static Codes quads(const Word& word) {
+    const __m256i lower = eight(word, 0), upper = eight(word, 8);
+    return {lower, upper};
+  }
+  static Codes raised(Codes codes, std::uint32_t nibbles) {
+    const auto raise = [&](__m256i eights, __m256i bits) __attribute__((always_inline)) {
+      const __m256i set = _mm256_and_si256(_mm256_set1_epi64x(static_cast<long long>(nibbles)), bits);
+      const __m256i clear = _mm256_cmpeq_epi64(set, _mm256_setzero_si256());
+      return _mm256_add_epi8(eights, _mm256_and_si256(clear, _mm256_set1_epi8(2)));
+    };
+    return {raise(codes.lower, _mm256_setr_epi64x(8, 8 << 4, 8 << 8, 8 << 12)),
+            raise(codes.upper, _mm256_setr_epi64x(8 << 16, 8 << 20, 8 << 24, 8ll << 28))};
   }
   /// Magnitudes, and bytes of their weights' signs.
   struct Signed {
@@ -246,6 +279,15 @@ struct Avx2 {
     return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(v, v));
   }
   static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return _mm256_cvtepi8_epi16(words(lower, upper)); }
+  static Scales scales_of_32(formats::U16x8 w) { return _mm256_broadcastsi128_si256((__m128i)w); }
+  static Scales scales_of_even_odd(formats::U16x8 even, formats::U16x8 odd) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256((__m128i)even), (__m128i)odd, 1);
+  }
+  static Mins mins_of_32(formats::U16x8 w) { return mins_of_even_odd(w, w); }
+  static Mins mins_of_even_odd(formats::U16x8 even, formats::U16x8 odd) {
+    const __m128i lower = _mm_unpacklo_epi16((__m128i)even, (__m128i)odd), upper = _mm_unpackhi_epi16((__m128i)even, (__m128i)odd);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(lower), upper, 1);
+  }
   static Scales scales_of_16(const std::int8_t* p) {
     return even_odd(load128(p));
   }

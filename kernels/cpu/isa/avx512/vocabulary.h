@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 #include "kernels/formats/small_floats.h"
 
@@ -219,10 +220,40 @@ struct Avx512 {
     const __m512i turned = _mm512_rorv_epi64(twice(p), lower_upper((A + 64 - To) % 64, (B + 64 - To) % 64));
     return _mm512_and_si512(turned, _mm512_set1_epi8(static_cast<char>(Mask << To)));
   }
-  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
-                      std::uint64_t g, std::uint64_t h) {
-    const auto s = [](std::uint64_t x) __attribute__((always_inline)) { return static_cast<long long>(x); };
-    return _mm512_setr_epi64(s(a), s(b), s(c), s(d), s(e), s(f), s(g), s(h));
+  template <class Word>
+  [[gnu::always_inline]] static __m256i four(const Word& word, int i) {
+    const auto two = [&](int j) __attribute__((always_inline)) {
+      const __m128i first = _mm_cvtsi64_si128(static_cast<long long>(word(j)));
+      return _mm_insert_epi64(first, static_cast<long long>(word(j + 1)), 1);
+    };
+    const __m128i lower = two(i), upper = two(i + 2);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(lower), upper, 1);
+  }
+  template <class Word>
+  [[gnu::always_inline]] static __m256i eight(const Word& word, int i) {
+    const auto four = [&](int j) __attribute__((always_inline)) {
+      __m128i v = _mm_cvtsi32_si128(static_cast<int>(word(j)));
+      v = _mm_insert_epi32(v, static_cast<int>(word(j + 1)), 1);
+      v = _mm_insert_epi32(v, static_cast<int>(word(j + 2)), 2);
+      return _mm_insert_epi32(v, static_cast<int>(word(j + 3)), 3);
+    };
+    const __m128i lower = four(i), upper = four(i + 4);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(lower), upper, 1);
+  }
+  template <class Word>
+  [[gnu::always_inline]] static Codes octets(const Word& word) {
+    const __m256i lower = four(word, 0), upper = four(word, 4);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(lower), upper, 1);
+  }
+  template <class Word>
+  [[gnu::always_inline]] static Codes quads(const Word& word) {
+    const __m256i lower = eight(word, 0), upper = eight(word, 8);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(lower), upper, 1);
+  }
+  static Codes raised(Codes codes, std::uint32_t nibbles) {
+    const __m512i bits = _mm512_setr_epi64(8, 8 << 4, 8 << 8, 8 << 12, 8 << 16, 8 << 20, 8 << 24, 8ll << 28);
+    const __mmask8 clear = _mm512_testn_epi64_mask(_mm512_set1_epi64(static_cast<long long>(nibbles)), bits);
+    return _mm512_mask_add_epi64(codes, clear, codes, _mm512_set1_epi8(2));
   }
   /// Magnitudes, and a bit for each that is set for a negative weight.
   struct Signed {
@@ -259,6 +290,24 @@ struct Avx512 {
     return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(v, v));
   }
   static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return _mm256_cvtepi8_epi16(words(lower, upper)); }
+  static Scales pick(__m256i words, long long g0, long long g1, long long g2, long long g3) {
+    return _mm512_permutexvar_epi16(_mm512_setr_epi64(g0, g0, g1, g1, g2, g2, g3, g3), _mm512_castsi256_si512(words));
+  }
+  static __m256i both(formats::U16x8 even, formats::U16x8 odd) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256((__m128i)even), (__m128i)odd, 1);
+  }
+  static Scales scales_of_32(formats::U16x8 w) {
+    constexpr long long even = 0x0006000400020000, odd = 0x0007000500030001;
+    return pick(_mm256_castsi128_si256((__m128i)w), even, even, odd, odd);
+  }
+  static Scales scales_of_even_odd(formats::U16x8 even, formats::U16x8 odd) {
+    return pick(both(even, odd), 0x0006000400020000, 0x000e000c000a0008, 0x0007000500030001, 0x000f000d000b0009);
+  }
+  static Mins mins_of_even_odd(formats::U16x8 even, formats::U16x8 odd) {
+    const __m256i order = _mm256_setr_epi16(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    return _mm256_permutexvar_epi16(order, both(even, odd));
+  }
+  static Mins mins_of_32(formats::U16x8 w) { return mins_of_even_odd(w, w); }
   static Mins mins_of_16(const std::int8_t* p) { return _mm256_cvtepi8_epi16(load128(p)); }
   static Ints group_dots(Codes u, const std::int8_t* q) { return _mm512_dpbusd_epi32(no_ints(), u, _mm512_loadu_si512(q)); }
   static Ints group_dots(Signed w, const std::int8_t* q) {

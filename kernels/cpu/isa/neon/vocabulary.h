@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 #include "kernels/formats/small_floats.h"
 
@@ -203,10 +204,28 @@ struct Neon {
     const uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16);
     return {{field<To, A, Mask>(a), field<To, A, Mask>(b), field<To, B, Mask>(a), field<To, B, Mask>(b)}};
   }
-  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
-                      std::uint64_t g, std::uint64_t h) {
-    const auto two = [](std::uint64_t x, std::uint64_t y) { return vcombine_u8(vcreate_u8(x), vcreate_u8(y)); };
-    return {{two(a, b), two(c, d), two(e, f), two(g, h)}};
+  template <class Word>
+  [[gnu::always_inline]] static Codes octets(const Word& word) {
+    Codes out;
+    for (int i = 0; i < 4; ++i) out.v[i] = vcombine_u8(vcreate_u8(word(2 * i)), vcreate_u8(word(2 * i + 1)));
+    return out;
+  }
+  template <class Word>
+  [[gnu::always_inline]] static Codes quads(const Word& word) {
+    Codes out;
+    for (int i = 0; i < 16; i += 4) {
+      const uint32x4_t four = {word(i), word(i + 1), word(i + 2), word(i + 3)};
+      out.v[i / 4] = vreinterpretq_u8_u32(four);
+    }
+    return out;
+  }
+  static Codes raised(Codes codes, std::uint32_t nibbles) {
+    const uint8x16_t bits = vcombine_u8(vdup_n_u8(0x08), vdup_n_u8(0x80));
+    for (int i = 0; i < 4; ++i) {
+      const uint8x16_t set = vtstq_u8(vdupq_n_u8(static_cast<std::uint8_t>(nibbles >> 8 * i)), bits);
+      codes.v[i] = vaddq_u8(codes.v[i], vbicq_u8(vdupq_n_u8(2), set));
+    }
+    return codes;
   }
   struct Signed {
     int8x16_t v[4];
@@ -245,6 +264,13 @@ struct Neon {
     return widen(vcombine_s8(vcreate_s8(lower), vcreate_s8(upper)));
   }
   static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return scales_of_16(lower, upper); }
+  static Scales scales_of_even_odd(formats::U16x8 even, formats::U16x8 odd) {
+    const int16x8_t a = (int16x8_t)even, b = (int16x8_t)odd;
+    return {vzip1q_s16(a, b), vzip2q_s16(a, b)};
+  }
+  static Mins mins_of_even_odd(formats::U16x8 even, formats::U16x8 odd) { return scales_of_even_odd(even, odd); }
+  static Scales scales_of_32(formats::U16x8 w) { return scales_of_even_odd(w, w); }
+  static Mins mins_of_32(formats::U16x8 w) { return scales_of_32(w); }
   static Scales scales_of_16(const std::int8_t* p) { return widen(vld1q_s8(p)); }
   static Mins mins_of_16(const std::int8_t* p) { return scales_of_16(p); }
   template <int J>

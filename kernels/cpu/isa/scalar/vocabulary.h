@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/formats/half.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
 #include "kernels/formats/small_floats.h"
 
@@ -226,19 +227,44 @@ struct Scalar {
     }
     return out;
   }
-  static Codes octets(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f,
-                      std::uint64_t g, std::uint64_t h) {
+  /// 64 codes, eight to a word: word(0) to word(7).
+  template <class Word>
+  [[gnu::always_inline]] static Codes octets(const Word& word) {
     Codes out;
-    const std::uint64_t words[8] = {a, b, c, d, e, f, g, h};
-    std::memcpy(out.v, words, sizeof words);
+    for (int i = 0; i < 8; ++i) {
+      const std::uint64_t eight = word(i);
+      std::memcpy(out.v + 8 * i, &eight, sizeof eight);
+    }
     return out;
+  }
+  /// 64 codes, four to a word: word(0) to word(15).
+  template <class Word>
+  [[gnu::always_inline]] static Codes quads(const Word& word) {
+    Codes out;
+    for (int i = 0; i < 16; ++i) {
+      const std::uint32_t four = word(i);
+      std::memcpy(out.v + 4 * i, &four, sizeof four);
+    }
+    return out;
+  }
+  /// 2 more for the codes of each octet whose nibble has bit 3 clear.
+  static Codes raised(Codes codes, std::uint32_t nibbles) {
+    for (int i = 0; i < 64; ++i) codes.v[i] = static_cast<std::uint8_t>(codes.v[i] + (~nibbles >> (i / 8 * 4 + 3) & 1) * 2);
+    return codes;
   }
   struct Signed {
     std::int8_t v[64];
   };
   static Signed negated(const Codes& magnitudes, std::uint64_t signs) {
     Signed out;
-    for (int i = 0; i < 64; ++i) out.v[i] = static_cast<std::int8_t>(signs >> i & 1 ? -magnitudes.v[i] : magnitudes.v[i]);
+    for (int i = 0; i < 8; ++i) {  // 8 magnitudes, none of them 0, in a word: no carry leaves a byte
+      std::uint64_t eight;
+      std::memcpy(&eight, magnitudes.v + 8 * i, sizeof eight);
+      const std::uint64_t bits = (signs >> 8 * i & 255u) * 0x0101010101010101u & 0x8040201008040201u;
+      const std::uint64_t one = (((bits & 0x7f7f7f7f7f7f7f7fu) + 0x7f7f7f7f7f7f7f7fu) | bits) >> 7 & 0x0101010101010101u;
+      eight = (eight ^ one * 255) + one;
+      std::memcpy(out.v + 8 * i, &eight, sizeof eight);
+    }
     return out;
   }
   /// Codes of all signed bytes but -128.
@@ -267,6 +293,15 @@ struct Scalar {
     return out;
   }
   static Mins mins_of_16(std::uint64_t lower, std::uint64_t upper) { return scales_of_16(lower, upper); }
+  /// The same in words: one for each pair of groups, or one for each even and each odd group.
+  static Scales scales_of_32(formats::U16x8 w) { return scales_of_even_odd(w, w); }
+  static Mins mins_of_32(formats::U16x8 w) { return scales_of_32(w); }
+  static Scales scales_of_even_odd(formats::U16x8 even, formats::U16x8 odd) {
+    Scales out;
+    for (int g = 0; g < 16; ++g) out.v[g] = static_cast<std::int16_t>(g % 2 ? odd[g / 2] : even[g / 2]);
+    return out;
+  }
+  static Mins mins_of_even_odd(formats::U16x8 even, formats::U16x8 odd) { return scales_of_even_odd(even, odd); }
   static Scales scales_of_16(const std::int8_t p[16]) {
     Scales out;
     for (int g = 0; g < 16; ++g) out.v[g] = p[g];

@@ -1,0 +1,44 @@
+// Owns: short vectors of integers, as the compilers have them on every processor, for what unpackers do to the fields of
+// a block before the vocabulary's vectors take over. Knows no format.
+// Internal linkage throughout: translation units compiled for one instruction set include this header.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace strata::formats {
+
+using U8x8 [[gnu::vector_size(8)]] = std::uint8_t;
+using U16x8 [[gnu::vector_size(16)]] = std::uint16_t;
+
+template <class Vector>
+[[gnu::always_inline]] static inline Vector load(const void* p) {
+  Vector vector;
+  std::memcpy(&vector, p, sizeof vector);
+  return vector;
+}
+
+[[gnu::always_inline]] static inline U16x8 widen(U8x8 bytes) { return __builtin_convertvector(bytes, U16x8); }
+
+/// The upper 16 bits of eight words of 4 or 8 bytes.
+template <int bytes>
+[[gnu::always_inline]] static inline U16x8 top_words(const void* p) {
+  using U32x8 [[gnu::vector_size(32)]] = std::uint32_t;
+  using U64x8 [[gnu::vector_size(64)]] = std::uint64_t;
+  using Words = std::conditional_t<bytes == 4, U32x8, U64x8>;
+  Words words;
+  std::memcpy(&words, p, sizeof words);
+  return __builtin_convertvector(words >> (8 * bytes - 16), U16x8);
+}
+
+[[gnu::always_inline]] static inline U16x8 all(unsigned word) { return U16x8{} + static_cast<std::uint16_t>(word); }
+
+/// 2n + 1 for the n of `bits` bits in the upper end of each word.
+template <int bits>
+[[gnu::always_inline]] static inline U16x8 odd_scales(U16x8 words) {
+  constexpr std::uint16_t mask = (2 << bits) - 2;
+  return (words >> (15 - bits) & mask) | 1;
+}
+
+}  // namespace strata::formats
