@@ -249,7 +249,12 @@ struct Scalar {
   }
   /// 2 more for the codes of each octet whose nibble has bit 3 clear.
   static Codes raised(Codes codes, std::uint32_t nibbles) {
-    for (int i = 0; i < 64; ++i) codes.v[i] = static_cast<std::uint8_t>(codes.v[i] + (~nibbles >> (i / 8 * 4 + 3) & 1) * 2);
+    for (int i = 0; i < 8; ++i) {
+      std::uint64_t eight;
+      std::memcpy(&eight, codes.v + 8 * i, sizeof eight);
+      eight += (~nibbles >> (4 * i + 3) & 1) * 0x0202020202020202u;
+      std::memcpy(codes.v + 8 * i, &eight, sizeof eight);
+    }
     return codes;
   }
   struct Signed {
