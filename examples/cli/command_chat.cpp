@@ -1,10 +1,13 @@
-// Owns: `strata chat`: a conversation in the terminal. The timeline only grows, so nothing is evaluated twice.
+// Owns: `strata chat`: a conversation in the terminal, written by the model's chat template at every turn. The session
+// evaluates only what a turn adds.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "examples/cli/commands.h"
 #include "examples/cli/line_editor.h"
 #include "examples/cli/options.h"
+#include "examples/cli/template_options.h"
 #include "examples/cli/terminal.h"
 
 namespace cli {
@@ -16,33 +19,26 @@ namespace {
 struct ChatArguments {
   LoadArguments load;
   SamplingArguments sampling;
+  TemplateArguments chat;
   std::string input, system;
   int count = -1;
 };
 
-/// What the conversation's next question adds to its text. A question after an answer is rendered behind a marker that
-/// stands for the answer, and what follows the marker is new: the answer's own tokens are never rendered or cut again.
-Result<std::string> next_text(const Model& model, const std::string& system, const std::string& question, bool first) {
-  std::vector<Message> messages;
-  if (first) {
-    if (!system.empty()) messages.push_back({"system", system});
-    messages.push_back({"user", question});
-    return model.format_chat(messages);
-  }
-  constexpr std::string_view marker = "\x02" "answer" "\x03";
-  messages = {{"user", "?"}, {"assistant", std::string(marker)}, {"user", question}};
-  auto text = model.format_chat(messages);
-  if (!text) return text;
-  std::size_t at = text->find(marker);
-  if (at == std::string::npos)
-    return Error{ErrorCode::unsupported, "the chat template does not write answers; use strata run"};
-  return text->substr(at + marker.size());
+/// What of an answer goes into the conversation. In the harmony format (gpt-oss) an answer is several messages in
+/// channels, and templates take back the last alone.
+std::string content_of(std::string_view answer) {
+  constexpr std::string_view final_channel = "<|channel|>final<|message|>";
+  const std::size_t at = answer.rfind(final_channel);
+  return std::string(at == std::string_view::npos ? answer : answer.substr(at + final_channel.size()));
 }
 
 class Chat {
  public:
-  Chat(ChatArguments arguments, Model model, Session session, bool terminal)
-      : arguments_(std::move(arguments)), model_(std::move(model)), session_(std::move(session)), terminal_(terminal) {}
+  Chat(ChatArguments arguments, Model model, Session session, ChatTemplate writer, ChatOptions options, bool terminal)
+      : arguments_(std::move(arguments)), model_(std::move(model)), session_(std::move(session)), writer_(std::move(writer)),
+        options_(std::move(options)), terminal_(terminal) {
+    forget();
+  }
 
   int talk() {
     if (terminal_)
@@ -73,11 +69,11 @@ class Chat {
     const std::string word = line.substr(0, line.find(' '));
     if (word == "/quit" || word == "/exit") return false;
     if (word == "/reset") {
-      tokens_.clear();
+      forget();
     } else if (word == "/system") {
       if (line.size() > word.size() + 1) {
         arguments_.system = line.substr(word.size() + 1);
-        tokens_.clear();
+        forget();
         std::fprintf(stderr, "a new conversation starts with this system text\n");
       } else {
         std::fprintf(stderr, "%s\n", arguments_.system.empty() ? "no system text" : arguments_.system.c_str());
@@ -93,32 +89,59 @@ class Chat {
     return true;
   }
 
-  Result<void> answer(const std::string& question) {
-    const bool first = tokens_.empty();
-    auto text = next_text(model_, arguments_.system, question, first);
-    if (!text) return text.error();
+  void forget() {
+    messages_.clear();
+    if (!arguments_.system.empty()) messages_.push_back({"system", arguments_.system});
+    told_.clear();
+    tokens_.clear();
+  }
+
+  /// The conversation's tokens. Where its text only grew, and an end marker closes the last answer, the answer's own
+  /// tokens are kept, which another way to cut the same text could change.
+  Result<std::vector<Token>> tokens_of(const ChatPrompt& prompt) const {
     const Tokenizer& tokenizer = *model_.tokenizer();
-    EncodeOptions as_written;
-    as_written.add_special = false;  // the template has said what begins and ends
-    auto added = tokenizer.encode(*text, as_written);
-    if (!added) return added.error();
-    std::vector<Token> prompt = tokens_;
-    if (first && tokenizer.adds_bos() && tokenizer.bos() && (added->empty() || added->front() != *tokenizer.bos()))
-      prompt.push_back(*tokenizer.bos());
-    prompt.insert(prompt.end(), added->begin(), added->end());
-    if (prompt.size() >= static_cast<std::size_t>(session_.context()))
+    if (tokens_.empty() || !prompt.text.starts_with(told_)) return tokenizer.encode(prompt);
+    std::vector<TextRange> content;
+    for (const TextRange& range : prompt.content)
+      if (range.end > told_.size()) content.push_back({std::max(range.begin, told_.size()) - told_.size(), range.end - told_.size()});
+    EncodeOptions options;
+    options.add_special = false;
+    options.content = content;
+    auto added = tokenizer.encode(std::string_view(prompt.text).substr(told_.size()), options);
+    if (!added) return added;
+    if (added->empty() || !tokenizer.is_end_of_generation(added->front())) return tokenizer.encode(prompt);
+    std::vector<Token> out = tokens_;
+    out.insert(out.end(), added->begin(), added->end());
+    return out;
+  }
+
+  Result<void> answer(const std::string& question) {
+    messages_.push_back({"user", question});
+    auto answered = answer_last();
+    if (!answered || !*answered) messages_.pop_back();  // the question was not asked
+    if (!answered) return answered.error();
+    return {};
+  }
+
+  /// Answers the last message; false where Ctrl-C came before the answer began.
+  Result<bool> answer_last() {
+    auto written = writer_.render(messages_, options_);
+    if (!written) return written.error();
+    auto prompt = tokens_of(*written);
+    if (!prompt) return prompt.error();
+    if (prompt->size() >= static_cast<std::size_t>(session_.context()))
       return Error{ErrorCode::context_full, "the context of " + std::to_string(session_.context()) +
                                                 " tokens is full; /reset forgets the conversation, --ctx makes it longer"};
-    auto ready = sync_in_steps(session_, prompt);
+    auto ready = sync_in_steps(session_, *prompt);
     if (!ready) return ready.error();
-    if (!*ready) return {};  // Ctrl-C: the question was not asked
+    if (!*ready) return false;
 
     SamplerOptions sampling = arguments_.sampling.options;
     sampling.seed += turn_++;  // every answer draws its own numbers
     Sampler sampler(sampling);
     GenerateOptions options;
     options.max_tokens = arguments_.count;
-    auto out = session_.generate(prompt, sampler, options, [](Token, std::string_view piece) {
+    auto out = session_.generate(*prompt, sampler, options, [](Token, std::string_view piece) {
       std::fwrite(piece.data(), 1, piece.size(), stdout);
       std::fflush(stdout);
       return !interrupted();
@@ -126,11 +149,13 @@ class Chat {
     if (!out) return out.error();
     std::printf("\n");
     std::fflush(stdout);
-    tokens_ = std::move(prompt);
-    tokens_.insert(tokens_.end(), out->tokens.begin(), out->tokens.end());
     last_ = std::move(*out);
+    messages_.push_back({"assistant", content_of(last_.text)});
+    told_ = written->text + last_.text;
+    tokens_ = std::move(*prompt);
+    tokens_.insert(tokens_.end(), last_.tokens.begin(), last_.tokens.end());
     if (last_.reason == StopReason::context_full) std::fprintf(stderr, "(the context is full; /reset forgets the conversation)\n");
-    return {};
+    return true;
   }
 
   void show_figures() const {
@@ -144,8 +169,12 @@ class Chat {
   ChatArguments arguments_;
   Model model_;
   Session session_;
+  ChatTemplate writer_;
+  ChatOptions options_;  ///< one time for the whole conversation, so that what was written stays the same
   bool terminal_;
-  std::vector<Token> tokens_;  ///< the conversation: what the session holds, but for the last sampled token
+  std::vector<Message> messages_;
+  std::string told_;           ///< the text of the last prompt and its answer
+  std::vector<Token> tokens_;  ///< the same: what the session holds, and the last sampled token
   std::uint64_t turn_ = 0;
   Generated last_;
 };
@@ -158,14 +187,19 @@ Result<int> chat(ChatArguments a) {
     if (!bundled) return bundled.error();
     a.load.model = *bundled;
   }
+  auto chat_settings = chat_options(a.chat);
+  if (!chat_settings) return chat_settings.error();
   auto model = load(a.load);
   if (!model) return model.error();
+  auto writer = chat_template(a.chat, a.load.model);
+  if (!writer) return writer.error();
   if (auto tokenizer = tokenizer_of(*model); !tokenizer) return tokenizer.error();
   SessionOptions options;
   options.context = a.load.context;
   auto session = Session::create(*model, options);
   if (!session) return session.error();
-  return Chat(std::move(a), std::move(*model), std::move(*session), stdin_is_terminal() && stdout_is_terminal()).talk();
+  return Chat(std::move(a), std::move(*model), std::move(*session), std::move(*writer), std::move(*chat_settings),
+              stdin_is_terminal() && stdout_is_terminal()).talk();
 }
 
 }  // namespace
@@ -178,6 +212,7 @@ void add_chat(CLI::App& program, int& code) {
   command->add_option("--system", a->system, "what the model is told before the conversation");
   command->add_option("-n,--tokens", a->count, "most tokens of an answer; -1: until it ends")
       ->check(range(-1, 1 << 30))->capture_default_str();
+  add_template_options(*command, a->chat);
   add_sampling_options(*command, a->sampling);
   add_load_options(*command, a->load);
   command->footer("In the conversation: /help /reset /system [TEXT] /stats /quit. Ctrl-C stops an answer, Ctrl-D leaves.\n"

@@ -10,6 +10,7 @@ void add_chat(CLI::App& program, int& code);
 void add_inspect(CLI::App& program, int& code);
 void add_tokenize(CLI::App& program, int& code);
 void add_detokenize(CLI::App& program, int& code);
+void add_template(CLI::App& program, int& code);
 void add_logits(CLI::App& program, int& code);
 void add_perplexity(CLI::App& program, int& code);
 void add_bench(CLI::App& program, int& code);

@@ -56,6 +56,7 @@ int run_program(int argc, char** argv) {
   cli::add_inspect(program, code);
   cli::add_tokenize(program, code);
   cli::add_detokenize(program, code);
+  cli::add_template(program, code);
   cli::add_logits(program, code);
   cli::add_perplexity(program, code);
   cli::add_bench(program, code);

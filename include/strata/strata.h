@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "strata/chat.h"
 #include "strata/export.h"
 #include "strata/file.h"
 #include "strata/result.h"
@@ -77,11 +78,6 @@ struct ModelOptions {
   std::function<void(LogLevel, std::string_view)> log;
 };
 
-struct Message {
-  std::string role;  ///< "system", "user", "assistant"
-  std::string content;
-};
-
 /// A loaded model. Cheap to copy: copies share the weights, which live until the last copy and session are gone.
 class STRATA_API Model {
  public:
@@ -100,9 +96,10 @@ class STRATA_API Model {
   std::uint64_t weight_bytes() const;
   std::uint64_t activation_bytes() const;
 
-  /// Renders a conversation as the model's chat template asks. Recognises ChatML and Llama 3 templates; another one is
-  /// ErrorCode::unsupported. With `open_answer` the text ends where the assistant's answer begins.
-  Result<std::string> format_chat(std::span<const Message> messages, bool open_answer = true) const;
+  /// The file's chat template; errors as ChatTemplate::load.
+  const Result<ChatTemplate>& chat_template() const;
+  /// A conversation as the model's chat template writes it; `tokenizer()->encode(prompt)` makes tokens of it.
+  Result<ChatPrompt> format_chat(std::span<const Message> messages, const ChatOptions& options = {}) const;
 
   struct State;
   explicit Model(std::shared_ptr<State> state) : state_(std::move(state)) {}

@@ -18,9 +18,23 @@ using Token = std::int32_t;
 /// No id of any vocabulary.
 inline constexpr Token no_token = -1;
 
+/// Bytes [begin, end) of a text.
+struct TextRange {
+  std::size_t begin, end;
+};
+
 struct EncodeOptions {
   bool add_special = true;    ///< BOS/EOS as the vocabulary asks
   bool parse_special = true;  ///< control tokens written in the text become those tokens
+  /// In order and disjoint: where they do not. Control tokens, and user-defined tokens that look like markers (<|end|>),
+  /// stay text when they touch these bytes; all else is cut as if there were no ranges.
+  std::span<const TextRange> content = {};
+};
+
+/// A conversation as a chat template writes it.
+struct ChatPrompt {
+  std::string text;
+  std::vector<TextRange> content;  ///< what came from the conversation and not from the template, in order and disjoint
 };
 
 /// Immutable and thread-safe; cheap to copy.
@@ -30,6 +44,9 @@ class STRATA_API Tokenizer {
   static Result<Tokenizer> load(const std::string& path);
 
   Result<std::vector<Token>> encode(std::string_view text, const EncodeOptions& options = {}) const;
+  /// A conversation's tokens: control tokens come from the template alone. Begins with BOS where the vocabulary adds one
+  /// and the template wrote none.
+  Result<std::vector<Token>> encode(const ChatPrompt& prompt) const;
   /// The bytes of a text; control tokens are written only with `special`.
   std::string decode(std::span<const Token> tokens, bool special = false) const;
   /// The bytes of one token in the middle of a text; "" for ids out of range.

@@ -1,8 +1,8 @@
-// Owns: Model: loading a file onto devices, its summary and its conversations' format. Knows the engine and text.
+// Owns: Model: loading a file onto devices, its summary and its chat template. Knows the engine and text.
 #include "base/text.h"
+#include "runtime/chat.h"
 #include "runtime/state.h"
 #include "runtime/summary.h"
-#include "text/chat_format.h"
 
 namespace strata {
 
@@ -21,6 +21,7 @@ Result<Model> load_model(const std::string& path, std::vector<Placement> placeme
   if (!engine) return engine.error();
   state->engine = std::move(*engine);
   state->summary = summarise(state->engine->blueprint(), **file);
+  state->chat_template = make_chat_template(**file);
   auto tokenizer = make_tokenizer(*file);
   if (tokenizer) {
     state->tokenizer = std::move(*tokenizer);
@@ -49,10 +50,10 @@ Pages Model::pages() const { return state_->engine->pages(); }
 std::uint64_t Model::weight_bytes() const { return state_->engine->weight_bytes(); }
 std::uint64_t Model::activation_bytes() const { return state_->engine->activation_bytes(); }
 
-Result<std::string> Model::format_chat(std::span<const Message> messages, bool open_answer) const {
-  std::vector<text::ChatMessage> plain;
-  for (const Message& message : messages) plain.push_back({message.role, message.content});
-  return text::format_chat(state_->summary.chat_template, plain, open_answer);
+const Result<ChatTemplate>& Model::chat_template() const { return state_->chat_template; }
+Result<ChatPrompt> Model::format_chat(std::span<const Message> messages, const ChatOptions& options) const {
+  if (!state_->chat_template) return state_->chat_template.error();
+  return state_->chat_template->render(messages, options);
 }
 
 }  // namespace strata

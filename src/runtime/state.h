@@ -29,6 +29,7 @@ struct Model::State {
   std::string device;
   std::optional<Tokenizer> tokenizer;
   std::optional<Error> tokenizer_error;
+  Result<ChatTemplate> chat_template = Error{ErrorCode::unsupported, "the model has no chat template"};
 };
 
 struct Session::State {

@@ -26,7 +26,18 @@ Result<Tokenizer> Tokenizer::load(const std::string& path) {
 }
 
 Result<std::vector<Token>> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
-  return state_->tokenizer->encode(text, {options.add_special, options.parse_special});
+  std::vector<text::ByteRange> content;
+  for (const TextRange& range : options.content) content.push_back({range.begin, range.end});
+  return state_->tokenizer->encode(text, {options.add_special, options.parse_special, content});
+}
+Result<std::vector<Token>> Tokenizer::encode(const ChatPrompt& prompt) const {
+  EncodeOptions options;
+  options.add_special = false;  // the template has said what begins and ends
+  options.content = prompt.content;
+  auto out = encode(prompt.text, options);
+  if (!out || !adds_bos() || !bos() || (!out->empty() && out->front() == *bos())) return out;
+  out->insert(out->begin(), *bos());
+  return out;
 }
 std::string Tokenizer::decode(std::span<const Token> tokens, bool special) const { return state_->tokenizer->decode(tokens, special); }
 std::string Tokenizer::piece(Token token, bool special) const { return state_->tokenizer->piece(token, special); }

@@ -10,6 +10,14 @@ namespace {
 
 bool ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+/// The shapes that models give to the tokens between messages: <|im_end|>, <turn|>, <｜User｜>.
+bool looks_like_marker(std::string_view text) {
+  constexpr std::string_view bar = "\xEF\xBD\x9C";  // U+FF5C, DeepSeek's
+  if (!text.starts_with('<') || !text.ends_with('>') || text.size() < 3) return false;
+  const std::string_view inside = text.substr(1, text.size() - 2);
+  return inside.starts_with('|') || inside.ends_with('|') || inside.starts_with(bar) || inside.ends_with(bar);
+}
+
 }  // namespace
 
 SpecialTokens::SpecialTokens(const TokenTable& table, const std::function<Strip(std::int32_t)>& strip) {
@@ -19,10 +27,13 @@ SpecialTokens::SpecialTokens(const TokenTable& table, const std::function<Strip(
     longest_ = std::max(longest_, table.text(id).size());
     Entry entry{table.text(id), id, strip ? strip(id) : Strip{}};
     all_.entries.push_back(entry);
-    if (type == TokenType::user_defined) user_defined_.entries.push_back(entry);
+    if (type != TokenType::user_defined) continue;
+    user_defined_.entries.push_back(entry);
+    if (!looks_like_marker(table.text(id))) plain_.entries.push_back(entry);
   }
   all_.build();
   user_defined_.build();
+  plain_.build();
 }
 
 void SpecialTokens::Trie::build() {
@@ -53,8 +64,16 @@ const SpecialTokens::Entry* SpecialTokens::Trie::longest(std::string_view text, 
   return best;
 }
 
-std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool control) const {
+std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool control, std::span<const ByteRange> content) const {
   const Trie& trie = control ? all_ : user_defined_;
+  /// The longest token of at most `limit` bytes at a place: any that ends before the next content, or a plain one.
+  const auto longest_at = [&](std::size_t at, std::size_t limit) {
+    auto next = std::partition_point(content.begin(), content.end(), [at](const ByteRange& r) { return r.end <= at; });
+    const std::size_t room = next == content.end() ? limit : next->begin > at ? std::min(limit, next->begin - at) : 0;
+    const Entry* marker = room > 0 ? trie.longest(text.substr(at), room) : nullptr;
+    const Entry* plain = room < limit ? plain_.longest(text.substr(at), limit) : nullptr;
+    return !marker || (plain && plain->text.size() > marker->text.size()) ? plain : marker;
+  };
   struct Match {
     const Entry* entry;
     std::size_t at;
@@ -69,7 +88,7 @@ std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool contr
   std::vector<Match> found;
   for (std::size_t at = 0; at < text.size() && !trie.entries.empty(); ++at) {
     if (trie.by_first_byte[static_cast<unsigned char>(text[at])].end == 0) continue;
-    if (const Entry* entry = trie.longest(text.substr(at), text.size())) found.push_back({.entry = entry, .at = at});
+    if (const Entry* entry = longest_at(at, text.size() - at)) found.push_back({.entry = entry, .at = at});
   }
   if (found.empty()) return text.empty() ? std::vector<Fragment>{} : std::vector<Fragment>{{text, -1}};
 
@@ -84,7 +103,7 @@ std::vector<Fragment> SpecialTokens::partition(std::string_view text, bool contr
     // Whatever is taken is at least as long as this match, or white space beside such a token, so an overlap covers one
     // of its two ends.
     if (taken[match.at + length - 1]) {
-      if (const Entry* shorter = trie.longest(text.substr(match.at), length - 1)) queue.push({.entry = shorter, .at = match.at});
+      if (const Entry* shorter = longest_at(match.at, length - 1)) queue.push({.entry = shorter, .at = match.at});
       continue;
     }
     match.begin = match.at;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "text/token_table.h"
+#include "text/tokenizer.h"
 
 namespace strata::text {
 
@@ -31,9 +32,10 @@ class SpecialTokens {
 
   /// The fragments of `text` in order, none empty. Each token, the longest first and among equals the lowest id, claims
   /// its occurrences from left to right in what is still raw, with the ASCII white space beside it that it swallows.
-  /// `control` also matches control and unknown tokens, else only user-defined ones. Time is O(n log n) in the text for
-  /// a given vocabulary.
-  std::vector<Fragment> partition(std::string_view text, bool control) const;
+  /// `control` also matches control and unknown tokens, else only user-defined ones. A marker that touches a range of
+  /// `content` is no token there: neither a control token nor a user-defined one that looks like one, such as <|end|>.
+  /// Time is O(n log n) in the text for a given vocabulary.
+  std::vector<Fragment> partition(std::string_view text, bool control, std::span<const ByteRange> content = {}) const;
 
   std::size_t longest() const { return longest_; }  ///< bytes of the longest special token; 0 without any
 
@@ -57,6 +59,7 @@ class SpecialTokens {
   };
 
   Trie all_, user_defined_;
+  Trie plain_;  ///< user-defined tokens that mark nothing: spaces, HTML tags, <think>
   std::size_t longest_ = 0;
 };
 

@@ -94,7 +94,7 @@ Result<std::vector<std::int32_t>> BaseTokenizer::encode(std::string_view text, c
   out.reserve(text.size() / 4 + 8);
   if (options.add_special && lexicon_.first) out.push_back(*lexicon_.first);
   bool after_special = true;
-  for (const Fragment& fragment : lexicon_.special.partition(text, options.parse_special)) {
+  for (const Fragment& fragment : lexicon_.special.partition(text, options.parse_special, options.content)) {
     if (fragment.token >= 0) {
       out.push_back(fragment.token);
     } else if (auto done = encode_raw(fragment.text, lexicon_.space_prefix && after_special, out); !done) {

@@ -38,9 +38,17 @@ struct Vocabulary {
   std::string name, architecture;          ///< of the model: some have special tokens that swallow white space
 };
 
+/// Bytes [begin, end) of a text.
+struct ByteRange {
+  std::size_t begin, end;
+};
+
 struct EncodeOptions {
   bool add_special = true;    ///< BOS/EOS as the vocabulary asks
   bool parse_special = true;  ///< control tokens written in the text become those tokens
+  /// Where they do not, in order and disjoint: a marker that touches these bytes stays text, even a user-defined one.
+  /// All else is cut as if there were no ranges.
+  std::span<const ByteRange> content = {};
 };
 
 /// Immutable and thread-safe.

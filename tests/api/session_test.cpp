@@ -99,7 +99,7 @@ TEST_CASE("conversation turns never evaluate the past twice, also on recurrent m
   std::vector<Token> history;
   for (int turn = 0; turn < 6; ++turn) {
     std::vector<Message> message = {{"user", "Tell me a story about a fox."}};
-    auto text = model.format_chat(message).value_or_throw();
+    auto text = model.format_chat(message).value_or_throw().text;
     auto more = encode(model, turn ? "\n" + text : text);
     history.insert(history.end(), more.begin(), more.end());
     Sampler sampler;

@@ -30,8 +30,10 @@ std::vector<std::string> pieces(const text::Regex& regex, std::string_view text)
 
 using Pieces = std::vector<std::string>;
 
-/// The definition: each token, longest first, is split out of all raw fragments from left to right.
-std::vector<std::pair<std::string, int>> slow_partition(const TokenTable& table, const std::string& text, bool control) {
+/// The definition: each token, longest first, is split out of all raw fragments from left to right; control and unknown
+/// tokens only where they touch no content.
+std::vector<std::pair<std::string, int>> slow_partition(const TokenTable& table, const std::string& text, bool control,
+                                                        const std::vector<text::ByteRange>& content) {
   std::vector<int> order;
   for (int id = 0; id < table.size(); ++id) {
     TokenType type = table.type(id);
@@ -40,25 +42,42 @@ std::vector<std::pair<std::string, int>> slow_partition(const TokenTable& table,
   }
   std::stable_sort(order.begin(), order.end(),
                    [&](int a, int b) { return table.text(a).size() > table.text(b).size(); });
-  std::vector<std::pair<std::string, int>> parts{{text, -1}};
+  struct Part {
+    std::string text;
+    int owner;
+    std::size_t at;
+  };
+  std::vector<Part> parts{{text, -1, 0}};
   for (int id : order) {
-    std::vector<std::pair<std::string, int>> next;
+    std::vector<Part> next;
     std::string token(table.text(id));
-    for (auto& [part, owner] : parts) {
-      if (owner >= 0) {
-        next.emplace_back(part, owner);
+    auto allowed = [&](std::size_t at) {
+      if (table.type(id) == TokenType::user_defined) return true;
+      return std::none_of(content.begin(), content.end(),
+                          [&](const text::ByteRange& r) { return r.begin < at + token.size() && at < r.end; });
+    };
+    for (Part& part : parts) {
+      if (part.owner >= 0) {
+        next.push_back(part);
         continue;
       }
-      std::size_t at = 0;
-      for (std::size_t hit; (hit = part.find(token, at)) != std::string::npos; at = hit + token.size()) {
-        if (hit > at) next.emplace_back(part.substr(at, hit - at), -1);
-        next.emplace_back(token, id);
+      std::size_t done = 0;
+      for (std::size_t hit = 0; (hit = part.text.find(token, hit)) != std::string::npos;) {
+        if (!allowed(part.at + hit)) {
+          ++hit;
+          continue;
+        }
+        if (hit > done) next.push_back({part.text.substr(done, hit - done), -1, part.at + done});
+        next.push_back({token, id, part.at + hit});
+        done = hit += token.size();
       }
-      if (at < part.size()) next.emplace_back(part.substr(at), -1);
+      if (done < part.text.size()) next.push_back({part.text.substr(done), -1, part.at + done});
     }
     parts = std::move(next);
   }
-  return parts;
+  std::vector<std::pair<std::string, int>> out;
+  for (const Part& part : parts) out.emplace_back(part.text, part.owner);
+  return out;
 }
 
 }  // namespace
@@ -133,10 +152,16 @@ TEST_CASE("the partition equals its definition") {
     text::SpecialTokens special(table);
     std::string text;
     for (unsigned n = random() % 30; n > 0; --n) text += "aab\xFF"[random() % 4];
+    std::vector<text::ByteRange> content;
+    for (std::size_t at = random() % 8; round % 2 && at < text.size(); at += 1 + random() % 5) {
+      const std::size_t end = std::min(text.size(), at + 1 + random() % 6);
+      content.push_back({at, end});
+      at = end;
+    }
     for (bool control : {false, true}) {
       std::vector<std::pair<std::string, int>> got;
-      for (const text::Fragment& f : special.partition(text, control)) got.emplace_back(std::string(f.text), f.token);
-      auto expected = slow_partition(table, text, control);
+      for (const text::Fragment& f : special.partition(text, control, content)) got.emplace_back(std::string(f.text), f.token);
+      auto expected = slow_partition(table, text, control, content);
       if (text.empty()) expected.clear();
       INFO("round " << round << " text " << text);
       CHECK(got == expected);
