@@ -26,7 +26,7 @@ void MXFP4::encode(const float* x, const float* importance, void* row, std::int6
     // The power that takes the largest number to [4, 8), where 6 is the largest code, and those around it.
     float largest = 0;
     for (int i = 0; i < block; ++i) largest = std::max(largest, std::fabs(x[i]));
-    const int middle = largest > 0 ? std::clamp(std::ilogb(largest) - 2 + 127, 1, 253) : 1;
+    const int middle = largest > 0 ? std::clamp(std::ilogb(largest), -124, 128) - 2 + 127 : 1;
     std::uint8_t codes[block];
     E2M1Search search(x, importance, block, codes);
     for (const int e : {middle, middle + 1, middle - 1})
