@@ -7,6 +7,7 @@
 #include "examples/cli/commands.h"
 #include "examples/cli/line_editor.h"
 #include "examples/cli/options.h"
+#include "examples/cli/session.h"
 #include "examples/cli/template_options.h"
 #include "examples/cli/terminal.h"
 
@@ -20,6 +21,7 @@ struct ChatArguments {
   LoadArguments load;
   SamplingArguments sampling;
   TemplateArguments chat;
+  SessionArguments session;
   std::string input, system;
   int count = -1;
 };
@@ -194,9 +196,8 @@ Result<int> chat(ChatArguments a) {
   auto writer = chat_template(a.chat, a.load.model);
   if (!writer) return writer.error();
   if (auto tokenizer = tokenizer_of(*model); !tokenizer) return tokenizer.error();
-  SessionOptions options;
-  options.context = a.load.context;
-  auto session = Session::create(*model, options);
+  a.session.context = a.load.context;
+  auto session = open_session(*model, a.session);
   if (!session) return session.error();
   return Chat(std::move(a), std::move(*model), std::move(*session), std::move(*writer), std::move(*chat_settings),
               stdin_is_terminal() && stdout_is_terminal()).talk();
@@ -214,6 +215,7 @@ void add_chat(CLI::App& program, int& code) {
       ->check(range(-1, 1 << 30))->capture_default_str();
   add_template_options(*command, a->chat);
   add_sampling_options(*command, a->sampling);
+  add_adapter_options(*command, a->session);
   add_load_options(*command, a->load);
   command->footer("In the conversation: /help /reset /system [TEXT] /stats /quit. Ctrl-C stops an answer, Ctrl-D leaves.\n"
                   "Each line of standard input is one question; questions may come from a pipe.");

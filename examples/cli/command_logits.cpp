@@ -6,6 +6,7 @@
 
 #include "examples/cli/commands.h"
 #include "examples/cli/options.h"
+#include "examples/cli/session.h"
 #include "examples/cli/terminal.h"
 
 namespace cli {
@@ -16,6 +17,7 @@ namespace {
 
 struct LogitsArguments {
   LoadArguments load;
+  SessionArguments session;
   std::string ids, out;
   int batch = 512;
 };
@@ -32,15 +34,14 @@ Result<void> evaluate_all(Session& session, std::span<const Token> tokens, std::
   return {};
 }
 
-Result<int> logits(const LogitsArguments& a) {
+Result<int> logits(LogitsArguments a) {
   auto tokens = parse_ids(a.ids);
   if (!tokens) return tokens.error();
   if (tokens->empty()) return Error{ErrorCode::invalid_argument, "--tokens holds no id"};
   auto model = load(a.load);
   if (!model) return model.error();
-  SessionOptions options;
-  options.context = a.load.context;
-  auto session = Session::create(*model, options);
+  a.session.context = a.load.context;
+  auto session = open_session(*model, a.session);
   if (!session) return session.error();
   std::ofstream out(a.out, std::ios::binary | std::ios::trunc);
   if (!out) return Error{ErrorCode::io, a.out + ": cannot be created"};
@@ -65,6 +66,7 @@ void add_logits(CLI::App& program, int& code) {
   command->add_option("--out", a->out, "the file: float32, little-endian, [tokens][vocabulary]")->required();
   command->add_option("--batch", a->batch, "tokens evaluated together; 1: one by one")
       ->check(range(1, 1 << 20))->capture_default_str();
+  add_adapter_options(*command, a->session);
   add_load_options(*command, a->load);
   command->callback([a, &code] {
     auto result = logits(*a);

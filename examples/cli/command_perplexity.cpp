@@ -8,6 +8,7 @@
 
 #include "examples/cli/commands.h"
 #include "examples/cli/options.h"
+#include "examples/cli/session.h"
 #include "examples/cli/terminal.h"
 
 namespace cli {
@@ -18,6 +19,7 @@ namespace {
 
 struct PerplexityArguments {
   LoadArguments load;
+  SessionArguments session;
   std::string file, against;
   bool json = false;
 };
@@ -130,10 +132,11 @@ Result<int> perplexity(PerplexityArguments a) {
   if (tokens->size() < chunk)
     return Error{ErrorCode::invalid_argument, a.file + ": " + std::to_string(tokens->size()) + " tokens do not fill one chunk of " +
                                                   std::to_string(chunk) + "; lower --ctx"};
+  a.session.context = context;
+  auto session = open_session(*model, a.session);
+  if (!session) return session.error();
   SessionOptions options;
   options.context = context;
-  auto session = Session::create(*model, options);
-  if (!session) return session.error();
   auto other = open_other(a, *model, options);
   if (!other) return other.error();
   auto score = score_chunks(*session, *other ? &**other : nullptr, *tokens, chunk, (*tokenizer)->adds_bos() ? (*tokenizer)->bos() : std::nullopt);
@@ -168,6 +171,7 @@ void add_perplexity(CLI::App& program, int& code) {
   command->add_option("FILE", a->file, "the text, or - for standard input")->required();
   command->add_option("--ctx", a->load.context, "tokens of a chunk, with its beginning-of-text token; 0: the model's, at most 512")
       ->check(range(0, 1 << 24))->capture_default_str();
+  add_adapter_options(*command, a->session);
   add_load_options(*command, a->load, false);
   command->add_option("--against", a->against, "also compare with this model's predictions, e.g. the file before it was quantised");
   command->add_flag("--json", a->json, "print one JSON object");

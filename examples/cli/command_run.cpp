@@ -1,11 +1,13 @@
 // Owns: `strata run`: prompt in, streamed text out, figures at the end.
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "examples/cli/commands.h"
 #include "examples/cli/options.h"
+#include "examples/cli/session.h"
 #include "examples/cli/terminal.h"
 
 namespace cli {
@@ -17,11 +19,13 @@ namespace {
 struct RunArguments {
   LoadArguments load;
   SamplingArguments sampling;
+  SessionArguments session;
   std::vector<std::string> inputs;  ///< MODEL and "-", in any order
   std::string text, file, ids;
   std::vector<std::string> stop;
   int count = 256;
   bool has_text = false, has_ids = false;
+  bool goes_on = false;  ///< where the saved session ended
   bool echo = false, no_echo = false, print_tokens = false, ignore_eos = false, special = false, json = false;
 };
 
@@ -41,20 +45,24 @@ Result<void> settle(RunArguments& a) {
   if (a.has_text + !a.file.empty() + a.has_ids > 1)
     return usage("give one prompt: -p TEXT, -f FILE, - or --prompt-tokens IDS");
   const bool prompted = a.has_text || !a.file.empty() || a.has_ids;
+  a.goes_on = !prompted && !a.session.file.empty() && std::filesystem::exists(a.session.file);
   if (!a.load.model.empty()) {
-    if (!prompted) return usage("no prompt; give -p TEXT, -f FILE, - (standard input) or --prompt-tokens IDS");
+    if (!prompted && !a.goes_on) return usage("no prompt; give -p TEXT, -f FILE, - (standard input) or --prompt-tokens IDS");
     return {};
   }
   auto bundled = bundled_model();
   if (!bundled) return bundled.error();
   a.load.model = *bundled;
-  if (!prompted) a.text = "Once upon a time";
+  if (!prompted && !a.goes_on) a.text = "Once upon a time";
   return {};
 }
 
-Result<Prompt> read_prompt(const RunArguments& a, const Model& model) {
+Result<Prompt> read_prompt(const RunArguments& a, const Model& model, const Session& session) {
   Prompt prompt;
-  if (a.has_ids) {
+  if (a.goes_on) {
+    prompt.tokens.assign(session.tokens().begin(), session.tokens().end());
+    if (model.tokenizer()) prompt.text = model.tokenizer()->decode(prompt.tokens, a.special);
+  } else if (a.has_ids) {
     auto ids = parse_ids(a.ids);
     if (!ids) return ids.error();
     prompt.tokens = std::move(*ids);
@@ -125,6 +133,7 @@ Result<Generated> answer(const RunArguments& a, Session& session, const Prompt& 
   options.ignore_eos = a.ignore_eos;
   options.special = a.special;
   options.stop = a.stop;
+  options.shift_keep = shift_keep(a.session);
   Sampler sampler(a.sampling.options);
   bool first = true;
   auto out = session.generate(prompt.tokens, sampler, options, [&](Token token, std::string_view text) {
@@ -146,12 +155,11 @@ Result<int> run(RunArguments a) {
   if (auto settled = settle(a); !settled) return settled.error();
   auto model = load(a.load);
   if (!model) return model.error();
-  auto prompt = read_prompt(a, *model);
-  if (!prompt) return prompt.error();
-  SessionOptions session_options;
-  session_options.context = a.load.context;
-  auto session = Session::create(*model, session_options);
+  a.session.context = a.load.context;
+  auto session = open_session(*model, a.session);
   if (!session) return session.error();
+  auto prompt = read_prompt(a, *model, *session);
+  if (!prompt) return prompt.error();
   if (!model->tokenizer()) a.print_tokens = true;
 
   const bool echo = a.echo || (stdout_is_terminal() && !a.no_echo);
@@ -169,6 +177,7 @@ Result<int> run(RunArguments a) {
     std::fflush(stdout);
     print_figures(*out);
   }
+  if (auto saved = save_session(*session, timeline_after(*session, *out), a.session); !saved) return saved.error();
   if (interrupted()) return exit_interrupted;
   if (out->reason == StopReason::context_full && a.count >= 0)
     return report(exit_memory, "the context of " + std::to_string(session->context()) + " tokens is full; raise --ctx");
@@ -196,8 +205,12 @@ void add_run(CLI::App& program, int& code) {
   command->add_flag("--print-tokens", a->print_tokens, "print token ids instead of text, on one line");
   command->add_flag("--json", a->json, "print one JSON object at the end: tokens, text, figures");
   add_sampling_options(*command, a->sampling);
+  add_session_options(*command, a->session);
+  add_adapter_options(*command, a->session);
   add_load_options(*command, a->load);
-  command->footer("Ctrl-C ends the text; what was measured is still printed, on standard error.");
+  command->footer("Ctrl-C ends the text; what was measured is still printed, on standard error.\n"
+                  "With a --session that exists and no prompt the text goes on where the session ended; with a prompt the\n"
+                  "session saves evaluating what both begin with.");
   command->callback([a, text, ids, &code] {
     a->has_text = text->count() > 0;
     a->has_ids = ids->count() > 0;

@@ -12,6 +12,7 @@ void add_tokenize(CLI::App& program, int& code);
 void add_detokenize(CLI::App& program, int& code);
 void add_template(CLI::App& program, int& code);
 void add_logits(CLI::App& program, int& code);
+void add_embed(CLI::App& program, int& code);
 void add_perplexity(CLI::App& program, int& code);
 void add_bench(CLI::App& program, int& code);
 void add_devices(CLI::App& program, int& code);

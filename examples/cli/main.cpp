@@ -58,6 +58,7 @@ int run_program(int argc, char** argv) {
   cli::add_detokenize(program, code);
   cli::add_template(program, code);
   cli::add_logits(program, code);
+  cli::add_embed(program, code);
   cli::add_perplexity(program, code);
   cli::add_bench(program, code);
   cli::add_devices(program, code);

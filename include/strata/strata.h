@@ -78,6 +78,18 @@ struct ModelOptions {
   std::function<void(LogLevel, std::string_view)> log;
 };
 
+/// How the hidden states of a text become one vector. A file says it with the key `<architecture>.pooling_type`.
+enum class Pooling {
+  mean,  ///< their mean
+  cls,   ///< the first token's
+  last,  ///< the last token's
+};
+
+struct EmbedOptions {
+  std::optional<Pooling> pooling;  ///< nothing: the model's own, see Model::pooling
+  bool normalize = true;           ///< to length 1
+};
+
 /// A loaded model. Cheap to copy: copies share the weights, which live until the last copy and session are gone.
 class STRATA_API Model {
  public:
@@ -92,6 +104,11 @@ class STRATA_API Model {
   const Error* tokenizer_error() const;
   /// The pages that the CPU's weights lie in: huge or mmap.
   Pages pages() const;
+  /// What the file says of pooling; mean where it says nothing.
+  Pooling pooling() const;
+  /// The embedding [embedding_length] of a text: its hidden states, pooled. Errors: invalid_argument (no token, an id out
+  /// of range), out_of_memory, device.
+  Result<std::vector<float>> embed(std::span<const Token> tokens, const EmbedOptions& options = {}) const;
   /// Bytes of memory: weights that were copied or mapped, and activations.
   std::uint64_t weight_bytes() const;
   std::uint64_t activation_bytes() const;
@@ -107,6 +124,29 @@ class STRATA_API Model {
 
  private:
   std::shared_ptr<State> state_;
+};
+
+/// A low-rank adapter (LoRA, arXiv:2106.09685) of a model. Cheap to copy; copies share it.
+class STRATA_API Adapter {
+ public:
+  /// Reads a GGUF file of `general.type` "adapter". Errors: io, bad_file (what is wrong with it, or which tensor does not
+  /// fit the model), unsupported.
+  static Result<Adapter> load(const Model& model, const std::string& path);
+  const std::string& path() const;
+  int tensors() const;  ///< matrices of the model that it changes
+
+  struct State;
+  explicit Adapter(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  const std::shared_ptr<const State>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<const State> state_;
+};
+
+/// An adapter and how much of it is added: W + scale * alpha / rank * B A. Scale 0 is no adapter at all.
+struct AdapterUse {
+  Adapter adapter;
+  float scale = 1.0f;
 };
 
 // --- sampling --------------------------------------------------------------------------------------------------------
@@ -167,6 +207,8 @@ struct GenerateOptions {
   bool ignore_eos = false;    ///< go on after end-of-generation tokens
   bool special = false;       ///< write control tokens into the text
   std::vector<std::string> stop;  ///< ends before the first of these strings appears in the text
+  /// When the context is full: `Session::shift` half of what follows the first `shift_keep` tokens out, and go on. -1: stop.
+  int shift_keep = -1;
 };
 
 struct Generated {
@@ -187,6 +229,8 @@ struct Generated {
 using OnToken = std::function<bool(Token, std::string_view)>;
 /// Gets the logits [vocab] of a position.
 using OnLogits = std::function<void(int position, std::span<const float> logits)>;
+/// Gets the hidden state [embedding_length] of a position: what the last block leaves, normalised as the head takes it.
+using OnHidden = std::function<void(int position, std::span<const float> hidden)>;
 
 /// Bytes of memory, by what they are for.
 struct MemoryPlan {
@@ -216,8 +260,9 @@ class STRATA_API Session {
   MemoryPlan memory_plan() const;
 
   /// Appends tokens. Afterwards `logits` are those of the last. Errors: invalid_argument (an id out of range, named),
-  /// context_full, device. `on_logits` gets every position's logits, in order.
-  Result<void> evaluate(std::span<const Token> tokens, const OnLogits& on_logits = {});
+  /// context_full, device. `on_logits` gets every position's logits, in order. With `on_hidden` alone no logits are
+  /// computed, and `logits` are unknown afterwards.
+  Result<void> evaluate(std::span<const Token> tokens, const OnLogits& on_logits = {}, const OnHidden& on_hidden = {});
   /// Logits [vocab] after the last token; empty when unknown (a new or truncated session).
   std::span<const float> logits() const;
 
@@ -228,6 +273,22 @@ class STRATA_API Session {
   Result<void> truncate(int length);
   /// A second timeline with the same past; pages are shared until one of them writes.
   Result<Session> fork() const;
+  /// Drops `count` tokens after the first `keep`; those behind them move up, their keys rotated to their new positions.
+  /// Unlike everything else here this approximates: what moved up keeps what it saw of the dropped tokens. `logits` stay.
+  /// Errors: unsupported where states are recurrent or keys are not rotated last, with the reason.
+  Result<void> shift(int keep, int count);
+  /// Whether the model allows that; the error says why not.
+  Result<void> can_shift() const;
+
+  /// From now on the model is changed by these adapters, in this order. What was computed under others is forgotten.
+  Result<void> set_adapters(std::span<const AdapterUse> adapters);
+
+  /// Writes the timeline to a file: tokens, cache, states, snapshots and logits. The file appears when it is complete.
+  /// Samplers are not part of it; `generate` tells a sampler the whole prompt.
+  Result<void> save(const std::string& path) const;
+  /// Replaces the timeline by a saved one. Errors leave the session as it was: io, bad_file (damaged, cut short, no
+  /// session), unsupported (another model, type of cache, adapters or version), context_full.
+  Result<void> load(const std::string& path);
 
   /// Syncs to `prompt`, then samples until something stops it. The sampler is told of the prompt and of every token.
   Result<Generated> generate(std::span<const Token> prompt, Sampler& sampler, const GenerateOptions& options = {},
@@ -247,6 +308,7 @@ struct Work {
   Session* session;
   std::span<const Token> tokens;
   OnLogits on_logits;  ///< as in Session::evaluate; may be empty
+  OnHidden on_hidden = {};  ///< likewise
 };
 /// Evaluates several sessions of one model together, sharing every read of a weight. Each result is bit-equal (on cpu)
 /// to evaluating that session alone. No session may appear twice.

@@ -42,6 +42,8 @@ struct WeightSource {
 };
 
 enum class KvType : std::uint8_t { f32, f16 };
+/// How rows of the cache are encoded, as a tensor type.
+constexpr TensorType cache_type(KvType type) { return type == KvType::f16 ? TensorType::f16 : TensorType::f32; }
 
 /// What one device remembers of sequences. A page holds `page_tokens` positions of every attention layer on the device,
 /// a slot holds all its recurrent states. Layers of other devices have no heads or no floats here.
@@ -51,6 +53,8 @@ struct StateLayout {
   KvType type = KvType::f16;
   int page_tokens = 64;
 };
+
+enum class Piece : std::uint8_t { page, slot };
 
 /// Pages and slots on a device, numbered from 0. The runtime counts references; the store only holds bytes.
 /// Calls are ordered with the programs of the same device.
@@ -62,6 +66,11 @@ class StateStore {
   virtual Result<void> copy_page(int from, int to) = 0;
   virtual Result<void> copy_slot(int from, int to) = 0;
   virtual Result<void> clear_slot(int slot) = 0;
+  /// Copies a page or slot to or from the host, without padding. A page: for each attention layer its keys
+  /// [kv_heads][page_tokens][k_dim], then its values [kv_heads][page_tokens][v_dim], in the cache's type. A slot: the
+  /// floats of each recurrent state. The span has exactly that many bytes.
+  virtual Result<void> read(Piece kind, int index, std::span<std::byte> bytes) = 0;
+  virtual Result<void> write(Piece kind, int index, std::span<const std::byte> bytes) = 0;
   virtual std::uint64_t bytes() const = 0;  ///< of device memory taken now
 };
 

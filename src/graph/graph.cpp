@@ -138,6 +138,16 @@ Tensor Graph::input(int dim) {
   return {id};
 }
 
+template <class Apply>
+Tensor Graph::with_low_rank(Tensor y, Weight w, Apply apply) {
+  const auto [first, last] = low_rank.equal_range(w.id);
+  for (auto change = first; change != last; ++change) {
+    change->second.used = true;
+    y = add(y, scale(apply(change->second.a, change->second.b), change->second.factor));
+  }
+  return y;
+}
+
 Tensor Graph::embed(Weight table) {
   if (error_) return {};
   const WeightInfo& w = weights[static_cast<std::size_t>(table.id)];
@@ -145,7 +155,8 @@ Tensor Graph::embed(Weight table) {
     reject(fail(ErrorCode::bad_file, w.name, ": ", shape(w), " is no embedding table [width, vocabulary]"));
     return {};
   }
-  return record(Op::embed, Rows::tokens, 1, static_cast<int>(w.ne[0]), {}, {table});
+  Tensor x = record(Op::embed, Rows::tokens, 1, static_cast<int>(w.ne[0]), {}, {table});
+  return with_low_rank(x, table, [&](Weight a, Weight b) { return linear(embed(a), b); });
 }
 
 Tensor Graph::gather(Tensor x) {
@@ -197,7 +208,8 @@ Tensor Graph::linear(Tensor x, Weight w, Weight bias) {
   int outputs = static_cast<int>(weight.ne[1]);
   if (bias && !expect_vector(bias, outputs)) return {};
   if (!expect_scale(w)) return {};
-  return record(Op::linear, in.rows, 1, outputs, {x}, {w, bias, scale_of(w)});
+  return with_low_rank(record(Op::linear, in.rows, 1, outputs, {x}, {w, bias, scale_of(w)}), w,
+                       [&](Weight a, Weight b) { return linear(linear(x, a), b); });
 }
 
 Tensor Graph::head_linear(Tensor x, Weight w) {
@@ -211,7 +223,8 @@ Tensor Graph::head_linear(Tensor x, Weight w) {
     return {};
   }
   if (!expect_scale(w)) return {};
-  return record(Op::head_linear, in.rows, in.heads, static_cast<int>(weight.ne[1]), {x}, {w, {}, scale_of(w)});
+  Tensor y = record(Op::head_linear, in.rows, in.heads, static_cast<int>(weight.ne[1]), {x}, {w, {}, scale_of(w)});
+  return with_low_rank(y, w, [&](Weight a, Weight b) { return head_linear(head_linear(x, a), b); });
 }
 
 Tensor Graph::add(Tensor a, Tensor b) { return same_shape(Op::add, a, b); }
@@ -435,7 +448,8 @@ Tensor Graph::expert_linear(Tensor x, Weight w, const Routing& routing, Weight b
   }
   const int outputs = static_cast<int>(weight.ne[1]), experts = static_cast<int>(router_width);
   if ((bias && !expect_matrix(bias, outputs, experts)) || !expect_scale(w)) return {};
-  return record(Op::expert_linear, in.rows, ids.dim, outputs, {x, routing.experts}, {w, bias, scale_of(w)});
+  Tensor y = record(Op::expert_linear, in.rows, ids.dim, outputs, {x, routing.experts}, {w, bias, scale_of(w)});
+  return with_low_rank(y, w, [&](Weight a, Weight b) { return expert_linear(expert_linear(x, a, routing), b, routing); });
 }
 
 Tensor Graph::combine(Tensor y, const Routing& routing) { return combine(y, routing.weights); }

@@ -12,6 +12,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -112,6 +113,14 @@ struct RopeTable {
   }
 };
 
+/// A change of low rank to a weight (arXiv:2106.09685): what multiplies by W adds factor * b (a x).
+struct LowRank {
+  Weight a;  ///< [inputs, rank]; of a table, [rank, vocab]
+  Weight b;  ///< [rank, outputs]
+  float factor;
+  bool used = false;
+};
+
 struct NormParams { float eps; };
 struct ScaleParams { float factor; };
 struct SliceParams { int begin; };
@@ -195,6 +204,7 @@ class Graph {
   std::vector<RopeTable> ropes;
   std::vector<KvLayer> kv_layers;
   std::vector<RecurrentState> recurrent_states;
+  std::multimap<int, LowRank> low_rank;  ///< by weight; in force for what is recorded afterwards
   Tensor logits;  ///< [outputs, 1, vocab], set by the model
   Tensor hidden;  ///< [outputs, 1, embedding], the normalised last hidden state, set by the model
 
@@ -270,6 +280,9 @@ class Graph {
                 Params params = {});
   bool valid(std::initializer_list<Tensor> tensors) const;
   Tensor same_shape(Op op, Tensor a, Tensor b);
+  /// y = W x with the changes to W added; apply(a, b) records b (a x).
+  template <class Apply>
+  Tensor with_low_rank(Tensor y, Weight w, Apply apply);
   bool expect_vector(Weight w, int width);
   bool expect_matrix(Weight w, int width, int rows);
   /// The scale bound with a weight.

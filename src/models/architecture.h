@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,7 +47,14 @@ struct Blueprint {
 /// Whether the recorded graph is sound and uses the file's tensors, all of them; takes them into the blueprint.
 Result<void> finish(Bindings& bindings, const Keys& keys, Blueprint& blueprint);
 
-/// Records the graph of the file's architecture. Errors name the key or tensor, or list the architectures known here.
-Result<std::unique_ptr<Blueprint>> build(const gguf::File& file);
+/// Low-rank changes to a model's matrices: `<tensor>.lora_a` and `<tensor>.lora_b` of a file, times `scale`.
+struct Adapter {
+  const gguf::File* file;
+  float scale;
+};
+
+/// Records the graph of the file's architecture, under adapters if there are any. Errors name the key or tensor, or list
+/// the architectures known here.
+Result<std::unique_ptr<Blueprint>> build(const gguf::File& file, std::span<const Adapter> adapters = {});
 
 }  // namespace strata::models

@@ -48,7 +48,7 @@ Result<std::unique_ptr<DraftBlueprint>> build_drafter(const gguf::File& file, co
   graph::Graph& g = blueprint.graph;
   g.layers = c.layers;
   g.kv_layers = model.graph.kv_layers;
-  Bindings bindings{file, g, {}, {}, {}, {}, {}};
+  Bindings bindings{file, g, {}, {}, {}, {}, {}, {}};
 
   DraftInputs in;
   in.width = model.common.embedding_length;

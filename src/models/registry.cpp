@@ -88,7 +88,7 @@ void output_head(graph::Graph& g, const Weights& w, graph::Tensor x, float eps, 
   g.logits = g.linear(g.hidden, output ? output : w("token_embd"), w.bias("output"));
 }
 
-Result<std::unique_ptr<Blueprint>> build(const gguf::File& file) {
+Result<std::unique_ptr<Blueprint>> build(const gguf::File& file, std::span<const Adapter> adapters) {
   const gguf::Value* value = file.find("general.architecture");
   auto name = value ? value->as_string() : std::nullopt;
   if (!name) return fail(ErrorCode::bad_file, file.path(), ": general.architecture: missing or no string");
@@ -108,11 +108,12 @@ Result<std::unique_ptr<Blueprint>> build(const gguf::File& file) {
   if (keys.error()) return *keys.error();
   const Common& c = blueprint->common;
   blueprint->graph.layers = c.layers;
-  Bindings bindings{file, blueprint->graph, {}, {}, {}, {}, {}};
+  Bindings bindings{file, blueprint->graph, adapters, {}, {}, {}, {}, {}};
   Weights weights(bindings);
   architecture->build(blueprint->graph, keys, weights, c);
   for (int layer = c.layers; layer < c.layers + c.mtp_layers; ++layer) weights.block(layer).keep_all();
   if (auto fine = finish(bindings, keys, *blueprint); !fine) return fine.error();
+  if (auto adapted = bindings.check_adapters(); !adapted) return adapted.error();
   const graph::Graph& g = blueprint->graph;
   if (g.info(g.hidden).width() != static_cast<std::size_t>(c.embedding_length))
     return fail(ErrorCode::bad_file, keys.full("embedding_length"), ": ", c.embedding_length, " where token_embd.weight has rows of ",

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "models/architecture.h"
 
 namespace strata::models {
 
@@ -46,6 +47,46 @@ Result<void> Bindings::check() const {
     if (!used.contains(tensor.name)) unknown.emplace_back(tensor.name);
   if (!unknown.empty())
     return fail(ErrorCode::unsupported, file.path(), ": the file holds tensors that this architecture does not use: ", list(unknown));
+  return {};
+}
+
+void Bindings::adapt(const std::string& name, graph::Weight weight) {
+  for (const Adapter& adapter : adapters) {
+    const gguf::Tensor* parts[] = {adapter.file->find_tensor(name + ".lora_a"), adapter.file->find_tensor(name + ".lora_b")};
+    if (!parts[0] || !parts[1]) continue;
+    graph::LowRank change{{}, {}, 0};
+    for (const gguf::Tensor* part : parts) {
+      (part == parts[0] ? change.a : change.b) = graph.weight({std::string(part->name), part->type, part->ne});
+      tensors.push_back({{part}});
+    }
+    // s (W + B A): what scales W scales the change.
+    graph.weights[static_cast<std::size_t>(change.b.id)].scale = graph.weights[static_cast<std::size_t>(weight.id)].scale;
+    // alpha / rank (arXiv:2106.09685, section 4.1); a file without alpha means its product as it is.
+    const gguf::Value* value = adapter.file->find("adapter.lora.alpha");
+    const double alpha = value ? value->as_float().value_or(0) : 0;
+    const double rank = static_cast<double>(parts[1]->ne[0]);
+    change.factor = static_cast<float>(alpha != 0 ? adapter.scale * alpha / rank : adapter.scale);
+    graph.low_rank.emplace(weight.id, change);
+  }
+}
+
+Result<void> Bindings::check_adapters() const {
+  for (const auto& [weight, change] : graph.low_rank)
+    if (!change.used)
+      return fail(ErrorCode::unsupported, graph.weights[static_cast<std::size_t>(change.a.id)].name, ": ",
+                  graph.weights[static_cast<std::size_t>(weight)].name,
+                  " is no matrix that this architecture multiplies by, so that an adapter cannot change it");
+  for (const Adapter& adapter : adapters) {
+    std::vector<std::string> unknown;
+    for (const gguf::Tensor& tensor : adapter.file->tensors()) {
+      std::string_view name = tensor.name;
+      if (name.ends_with(".lora_a") || name.ends_with(".lora_b")) name.remove_suffix(7);
+      if (name == tensor.name || !bound.contains(name)) unknown.emplace_back(tensor.name);
+    }
+    if (!unknown.empty())
+      return fail(ErrorCode::bad_file, adapter.file->path(), ": the adapter holds tensors that change nothing of the model: ",
+                  list(unknown));
+  }
   return {};
 }
 
@@ -91,8 +132,9 @@ graph::Weight Weights::find(std::string_view name) const {
   graph::Weight weight = bindings_->graph.weight({full, stored[0]->type, ne});
   for (const gguf::Tensor* tensor : stored) bindings_->used.emplace(tensor->name);
   bindings_->tensors.push_back({std::move(stored)});
-  bindings_->bound.emplace(std::move(full), weight.id);
+  bindings_->bound.emplace(full, weight.id);
   if (name.ends_with(kWeight)) bind_scale(weight, name.substr(0, name.size() - kWeight.size()));
+  bindings_->adapt(full, weight);
   return weight;
 }
 

@@ -24,10 +24,13 @@ struct Stored {
   Result<void> read(const gguf::File& file, std::uint64_t offset, std::span<std::byte> out) const;
 };
 
+struct Adapter;
+
 /// What of the file's directory has been asked for, shared by all views of it.
 struct Bindings {
   const gguf::File& file;
   graph::Graph& graph;
+  std::span<const Adapter> adapters;
   std::map<std::string, int, std::less<>> bound;  ///< tensor name -> weight of the graph
   std::vector<Stored> tensors;                    ///< by weight of the graph
   std::vector<const gguf::Tensor*> kept;          ///< known, but not part of the graph (blocks for drafting)
@@ -36,6 +39,10 @@ struct Bindings {
 
   /// Names what the model needs and the file lacks, or what the file holds and the model does not know.
   Result<void> check() const;
+  /// Binds the adapters' changes to a weight that has just been bound.
+  void adapt(const std::string& name, graph::Weight weight);
+  /// Every tensor of every adapter changes something.
+  Result<void> check_adapters() const;
 };
 
 /// Weights below one prefix: the whole model, or one block.

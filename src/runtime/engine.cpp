@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 #include <variant>
 
 #include "base/text.h"
@@ -69,13 +68,17 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const gguf::File> f
   engine->blueprint_ = std::move(*blueprint);
   const graph::Graph& graph = engine->blueprint_->graph;
   engine->vocabulary_ = static_cast<int>(graph.info(graph.logits).width());
-  engine->capacity_.tokens = options.max_step;
-  engine->capacity_.outputs = static_cast<int>(std::clamp<std::size_t>(kLogitsFloats / static_cast<std::size_t>(engine->vocabulary_), 1,
-                                                                       static_cast<std::size_t>(options.max_step)));
+  engine->max_step_ = options.max_step;
   if (auto done = engine->place(std::move(placement), options); !done) return done.error();
   if (auto done = engine->load_weights(options); !done) return done.error();
   if (auto done = engine->make_state(options.kv_type); !done) return done.error();
-  if (auto done = engine->compile(); !done) return done.error();
+  engine->base_ = std::make_shared<Pass>();
+  engine->base_->graph = &graph;
+  engine->base_->blueprint = engine->blueprint_;
+  engine->base_->stages = engine->stages_;
+  engine->base_->capacity = engine->capacity_with_logits();
+  engine->base_->watch = &engine->watch_;
+  if (auto done = engine->compile(*engine->base_, {}); !done) return done.error();
   return engine;
 }
 
@@ -196,11 +199,12 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
 Result<void> Engine::make_state(KvType type) {
   const graph::Graph& graph = blueprint_->graph;
   const int page_tokens = backend::StateLayout{}.page_tokens;
-  const std::size_t element = type == KvType::f32 ? 4 : 2;
+  kv_type_ = type == KvType::f32 ? backend::KvType::f32 : backend::KvType::f16;
+  const std::size_t element = row_bytes(backend::cache_type(kv_type_), 1);
   pool_.set_geometry(page_tokens, !graph.recurrent_states.empty());
   for (std::size_t p = 0; p < places_.size(); ++p) {
     backend::StateLayout layout;
-    layout.type = type == KvType::f32 ? backend::KvType::f32 : backend::KvType::f16;
+    layout.type = kv_type_;
     auto here = [&](int layer) { return device_of_layer_[static_cast<std::size_t>(layer)] == static_cast<int>(p); };
     for (graph::KvLayer kv : graph.kv_layers) {
       if (!here(kv.layer)) kv.kv_heads = 0;
@@ -219,52 +223,24 @@ Result<void> Engine::make_state(KvType type) {
   return {};
 }
 
-Result<void> Engine::compile() {
-  const graph::Graph& graph = blueprint_->graph;
-  for (const graph::Stage& stage : stages_) {
-    Place& place = places_[static_cast<std::size_t>(stage.device)];
-    std::vector<const backend::Weight*> weights;
-    for (const auto& weight : place.weights) weights.push_back(weight.get());
-    auto program = place.device->compile(graph, stage, weights, capacity_);
+graph::Capacity Engine::capacity_with_logits() const {
+  return {max_step_, static_cast<int>(std::clamp<std::size_t>(kLogitsFloats / static_cast<std::size_t>(vocabulary_), 1,
+                                                              static_cast<std::size_t>(max_step_)))};
+}
+
+Result<void> Engine::compile(Pass& pass, std::span<const std::vector<const backend::Weight*>> weights) {
+  for (const graph::Stage& stage : pass.stages) {
+    const auto p = static_cast<std::size_t>(stage.device);
+    std::vector<const backend::Weight*> own;
+    if (weights.empty())
+      for (const auto& weight : places_[p].weights) own.push_back(weight.get());
+    auto program = places_[p].device->compile(*pass.graph, stage, weights.empty() ? own : weights[p], pass.capacity);
     if (!program) return program.error();
-    programs_.push_back(std::move(*program));
+    pass.programs.push_back(std::move(*program));
   }
   return {};
 }
 
-std::uint64_t Engine::activation_bytes() const {
-  std::uint64_t sum = 0;
-  for (const auto& program : programs_) sum += program->bytes();
-  return sum;
-}
-
-std::size_t Engine::source_of(int tensor, std::size_t before) const {
-  for (std::size_t s = before; s-- > 0;)
-    if (std::find(stages_[s].exports.begin(), stages_[s].exports.end(), tensor) != stages_[s].exports.end()) return s;
-  return before;
-}
-
-Result<void> Engine::run(const backend::Step& step, std::span<float> logits) {
-  const graph::Graph& graph = blueprint_->graph;
-  for (std::size_t s = 0; s < stages_.size(); ++s) {
-    for (int tensor : stages_[s].imports) {
-      const graph::TensorInfo& info = graph.tensors[static_cast<std::size_t>(tensor)];
-      crossing_.resize(step.rows(info.rows) * info.width());
-      if (auto read = programs_[source_of(tensor, s)]->read(tensor, crossing_); !read) return read;
-      if (auto written = programs_[s]->write(tensor, crossing_); !written) return written;
-    }
-    if (auto ran = programs_[s]->run(step, pool_.store(static_cast<std::size_t>(stages_[s].device))); !ran) return ran;
-  }
-  if (watch_.after_step) {
-    const auto read = [&](int tensor, std::span<float> values) { return programs_[source_of(tensor, stages_.size())]->read(tensor, values); };
-    if (auto seen = watch_.after_step(step, read); !seen) return seen;
-  }
-  if (logits.empty()) return {};
-  auto read = programs_.back()->read(graph.tensors[static_cast<std::size_t>(graph.logits.id)].storage, logits);
-  for (int token : blueprint_->suppressed)
-    for (std::size_t at = static_cast<std::size_t>(token); at < logits.size(); at += static_cast<std::size_t>(vocabulary_))
-      logits[at] = -std::numeric_limits<float>::infinity();
-  return read;
-}
+std::uint64_t Engine::activation_bytes() const { return base_->bytes(); }
 
 }  // namespace strata::runtime

@@ -2,7 +2,7 @@
 // step through them. Knows devices behind their interface; knows no text.
 #pragma once
 
-#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -13,6 +13,7 @@
 #include "base/platform.h"
 #include "gguf/file.h"
 #include "models/architecture.h"
+#include "runtime/pass.h"
 #include "runtime/sequence.h"
 #include "strata/strata.h"
 
@@ -27,13 +28,11 @@ struct Placement {
 /// Opens the devices of a specification: "cpu", or "a=N,b".
 Result<std::vector<Placement>> open_placement(const std::string& spec, const backend::DeviceOptions& options);
 
-/// Activations that somebody wants to see after every step. Their stages export them, so every device can show them, and
-/// an engine without a watch does nothing for it.
-struct Watch {
-  std::vector<int> tensors;  ///< of the graph; storages
-  /// `read` copies the rows of a watched tensor, [rows of the step][width]; int32 tensors as the bits of floats.
-  using Read = std::function<Result<void>(int tensor, std::span<float> values)>;
-  std::function<Result<void>(const backend::Step& step, const Read& read)> after_step;
+/// An adapter's file and how much of it is added.
+struct PassAdapter {
+  std::shared_ptr<const gguf::File> file;
+  std::uint64_t fingerprint;
+  float scale;
 };
 
 class Engine {
@@ -43,8 +42,11 @@ class Engine {
 
   const models::Blueprint& blueprint() const { return *blueprint_; }
   const gguf::File& file() const { return *file_; }
-  const graph::Capacity& capacity() const { return capacity_; }
   int vocabulary() const { return vocabulary_; }
+  int embedding() const { return blueprint_->common.embedding_length; }
+  backend::KvType kv_type() const { return kv_type_; }
+  /// Which store of the pool holds the state of a block.
+  int place_of(int layer) const { return device_of_layer_[static_cast<std::size_t>(layer)]; }
   std::uint64_t weight_bytes() const { return weight_bytes_; }
   std::uint64_t activation_bytes() const;
   Pages pages() const { return pages_; }
@@ -53,8 +55,13 @@ class Engine {
   std::mutex& mutex() { return mutex_; }
   StatePool& pool() { return pool_; }
 
-  /// Runs one step and copies the logits of its outputs to `logits` [outputs][vocabulary]. Needs the mutex.
-  Result<void> run(const backend::Step& step, std::span<float> logits);
+  /// The pass of the model as it is. Those below are compiled when first asked for and live as long as somebody holds
+  /// them; they take the mutex.
+  const std::shared_ptr<Pass>& base_pass() const { return base_; }
+  /// A pass under adapters; `base_pass` where there are none.
+  Result<std::shared_ptr<Pass>> adapted_pass(std::span<const PassAdapter> adapters);
+  /// The same pass for steps of which only hidden states are wanted.
+  Result<std::shared_ptr<Pass>> hidden_pass(const std::shared_ptr<Pass>& pass);
 
  private:
   struct Place {
@@ -65,16 +72,16 @@ class Engine {
   Engine() = default;
   Result<void> place(std::vector<Placement> placement, const ModelOptions& options);
   void export_watched();
-  /// The last stage before `before` that exports a tensor; `before` where there is none.
-  std::size_t source_of(int tensor, std::size_t before) const;
   Result<void> check_shared_caches() const;
   Result<void> load_weights(const ModelOptions& options);
   Result<void> gather_in_huge_pages(const ModelOptions& options, std::span<const std::vector<bool>> needed);
   Result<void> make_state(KvType type);
-  Result<void> compile();
+  graph::Capacity capacity_with_logits() const;
+  /// Compiles the pass's stages. A weight that it lacks (by place, then weight) is the engine's own.
+  Result<void> compile(Pass& pass, std::span<const std::vector<const backend::Weight*>> weights);
 
   std::shared_ptr<const gguf::File> file_;
-  std::unique_ptr<models::Blueprint> blueprint_;
+  std::shared_ptr<const models::Blueprint> blueprint_;
   std::vector<int> device_of_layer_;
   std::vector<graph::Stage> stages_;
   platform::Pages huge_;                            ///< all borrowed weights, when pages_ is huge
@@ -82,13 +89,16 @@ class Engine {
   // Destroyed in reverse: programs, then states, then weights and devices.
   std::vector<Place> places_;
   StatePool pool_;
-  std::vector<std::unique_ptr<backend::Program>> programs_;  ///< by stage
-  graph::Capacity capacity_;
+  std::shared_ptr<Pass> base_;
+  std::vector<std::weak_ptr<Pass>> adapted_;
+  std::map<const Pass*, std::weak_ptr<Pass>> hidden_;  ///< by the pass it is a part of
+  std::shared_ptr<Pass> base_hidden_;                  ///< kept once asked for
+  int max_step_ = 0;
+  backend::KvType kv_type_ = backend::KvType::f16;
   Pages pages_ = Pages::mmap;
   int vocabulary_ = 0;
   std::uint64_t weight_bytes_ = 0;
   Watch watch_;
-  std::vector<float> crossing_;                     ///< staging of tensors between devices
   std::mutex mutex_;
 };
 

@@ -113,9 +113,13 @@ Result<Generated> Session::generate(std::span<const Token> prompt, Sampler& samp
     else if (!go_on) out.reason = StopReason::callback;
     if (stops.found() || !go_on) break;
     if (static_cast<int>(out.tokens.size()) == options.max_tokens) break;
-    if (static_cast<int>(tokens().size()) >= state_->context) {
-      out.reason = StopReason::context_full;
-      break;
+    if (const int held = static_cast<int>(tokens().size()); held >= state_->context) {
+      const int keep = std::min(options.shift_keep, held - 2), half = (held - keep) / 2;
+      if (keep < 0) {
+        out.reason = StopReason::context_full;
+        break;
+      }
+      if (auto shifted = shift(keep, half); !shifted) return shifted.error();
     }
     if (auto stepped = evaluate(std::span(&token, 1)); !stepped) return stepped.error();
   }

@@ -199,6 +199,23 @@ Result<int> Sequence::restore(int length) {
   return length_;
 }
 
+Result<void> Sequence::assume(int length) {
+  if (auto prepared = prepare(length); !prepared) return prepared;
+  length_ = length;
+  return {};
+}
+
+Result<int> Sequence::assume_snapshot(int length, bool mark) {
+  auto slot = pool_->take_slot();
+  if (!slot) return slot;
+  snapshots_.push_back({length, *slot, mark});
+  return slot;
+}
+
+void Sequence::settle() {
+  while (static_cast<int>(snapshots_.size()) > max_snapshots_) thin_snapshots();
+}
+
 Result<Sequence> Sequence::fork() const {
   Sequence copy(*pool_, snapshot_every_, max_snapshots_);
   for (int page : pages_) {

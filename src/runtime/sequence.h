@@ -22,6 +22,7 @@ class StatePool {
   void add(std::unique_ptr<backend::StateStore> store) { stores_.push_back(std::move(store)); }
   void set_geometry(int page_tokens, bool recurrent) { page_tokens_ = page_tokens; recurrent_ = recurrent; }
   backend::StateStore& store(std::size_t device) { return *stores_[device]; }
+  std::size_t stores() const { return stores_.size(); }
 
   int page_tokens() const { return page_tokens_; }
   bool recurrent() const { return recurrent_; }
@@ -69,6 +70,7 @@ class Sequence {
   int length() const { return length_; }
   std::span<const int> pages() const { return pages_; }
   int slot() const { return slot_; }
+  int snapshot_every() const { return snapshot_every_; }
   int max_snapshots() const { return max_snapshots_; }
   std::uint64_t bytes() const;
 
@@ -89,6 +91,13 @@ class Sequence {
   Result<int> recover();
   /// A timeline with the same past.
   Result<Sequence> fork() const;
+
+  std::span<const Snapshot> snapshots() const { return snapshots_; }
+  /// For a new timeline: it holds `length` tokens, whose pages and states the caller fills.
+  Result<void> assume(int length);
+  /// A snapshot later than those there are, for the caller to fill; returns its slot. `settle` when there are no more.
+  Result<int> assume_snapshot(int length, bool mark);
+  void settle();
 
  private:
   Result<void> take_snapshot();

@@ -43,6 +43,7 @@ Result<Session> Session::create(const Model& model, const SessionOptions& option
   auto state = std::make_unique<State>(model);
   state->engine = engine;
   state->context = options.context > 0 ? options.context : std::min(trained, kDefaultContext);
+  state->pass = engine->base_pass();
   state->sequence.emplace(engine->pool(), options.snapshot_every, options.max_snapshots);
   return Session(std::move(state));
 }
@@ -88,8 +89,8 @@ struct Share {
 /// Builds and runs steps until all work is done; see strata::evaluate.
 class Stepper {
  public:
-  Stepper(std::span<const Work> work, std::span<Session::State* const> states)
-      : work_(work), states_(states), engine_(*states[0]->engine), done_(work.size(), 0) {}
+  Stepper(std::span<const Work> work, std::span<Session::State* const> states, std::span<runtime::Pass* const> passes)
+      : work_(work), states_(states), passes_(passes), engine_(*states[0]->engine), done_(work.size(), 0) {}
 
   Result<void> run() {
     for (;;) {
@@ -106,23 +107,31 @@ class Stepper {
   }
 
  private:
+  bool computes_logits(std::size_t w) const { return passes_[w] == states_[w]->pass.get(); }
   int left(std::size_t w) const { return static_cast<int>(work_[w].tokens.size()) - done_[w]; }
 
-  /// Shares the step's room among all work that is left, in order; sequences keep contiguous rows.
+  bool wants_all(std::size_t w) const { return work_[w].on_logits || work_[w].on_hidden; }
+
+  /// Shares the step's room among all work that is left and takes the same pass, in order; sequences keep contiguous rows.
   Result<void> build(std::vector<Share>& shares) {
     tokens_.clear();
     positions_.clear();
     outputs_.clear();
-    int room = engine_.capacity().tokens, output_room = engine_.capacity().outputs;
-    for (std::size_t w = 0; w < work_.size() && room > 0; ++w) {
+    pass_ = nullptr;
+    int room = 0, output_room = 0;
+    for (std::size_t w = 0; w < work_.size(); ++w) {
+      if (left(w) == 0 || (pass_ && passes_[w] != pass_)) continue;
+      if (!pass_) {
+        pass_ = passes_[w];
+        room = pass_->capacity.tokens;
+        output_room = pass_->capacity.outputs;
+      }
       runtime::Sequence& sequence = *states_[w]->sequence;
-      int count = std::min(left(w), room);
-      if (count == 0) continue;
-      count = sequence.step_limit(count);
-      if (work_[w].on_logits) count = std::min(count, output_room);
+      int count = sequence.step_limit(std::min(left(w), room));
+      if (wants_all(w)) count = std::min(count, output_room);
       bool last = count == left(w);
       if (count == 0 || (last && output_room == 0)) break;
-      int outputs = work_[w].on_logits ? count : (last ? 1 : 0);
+      int outputs = wants_all(w) ? count : (last ? 1 : 0);
       if (auto prepared = sequence.prepare(count); !prepared) return prepared;
       shares.push_back({w, count, outputs_.size(), outputs});
       for (int i = 0; i < count; ++i) {
@@ -145,8 +154,14 @@ class Stepper {
       sequences.push_back({row, share.count, sequence.length(), sequence.pages(), std::max(sequence.slot(), 0), state.context});
       row += share.count;
     }
-    logits_.resize(outputs_.size() * static_cast<std::size_t>(engine_.vocabulary()));
-    auto ran = engine_.run({tokens_, positions_, outputs_, sequences}, logits_);
+    bool logits = false, hidden = false;
+    for (const Share& share : shares) {
+      logits = logits || computes_logits(share.work);
+      hidden = hidden || work_[share.work].on_hidden;
+    }
+    logits_.resize(logits ? outputs_.size() * static_cast<std::size_t>(engine_.vocabulary()) : 0);
+    hidden_.resize(hidden ? outputs_.size() * static_cast<std::size_t>(engine_.embedding()) : 0);
+    auto ran = pass_->run({tokens_, positions_, outputs_, sequences}, engine_.pool(), logits_, hidden_);
     for (const Share& share : shares) {
       Session::State& state = *states_[share.work];
       if (!ran) {
@@ -157,7 +172,7 @@ class Stepper {
       const Token* first = work_[share.work].tokens.data() + done_[share.work];
       state.tokens.insert(state.tokens.end(), first, first + share.count);
       state.logits.clear();
-      if (share.outputs > 0) {
+      if (share.outputs > 0 && computes_logits(share.work)) {
         auto vocabulary = static_cast<std::ptrdiff_t>(engine_.vocabulary());
         auto end = logits_.begin() + static_cast<std::ptrdiff_t>(share.first_output + share.outputs) * vocabulary;
         state.logits.assign(end - vocabulary, end);
@@ -170,26 +185,31 @@ class Stepper {
 
   /// Outside the lock, so that a callback may use other sessions.
   void deliver(std::span<const Share> shares) const {
-    auto vocabulary = static_cast<std::size_t>(engine_.vocabulary());
-    for (const Share& share : shares)
-      if (work_[share.work].on_logits)
-        for (int i = 0; i < share.outputs; ++i) {
-          std::size_t output = share.first_output + static_cast<std::size_t>(i);
-          work_[share.work].on_logits(positions_[static_cast<std::size_t>(outputs_[output])],
-                                      std::span(logits_).subspan(output * vocabulary, vocabulary));
-        }
+    const auto vocabulary = static_cast<std::size_t>(engine_.vocabulary()), width = static_cast<std::size_t>(engine_.embedding());
+    for (const Share& share : shares) {
+      const Work& work = work_[share.work];
+      if (!wants_all(share.work)) continue;
+      for (std::size_t output = share.first_output; output < share.first_output + static_cast<std::size_t>(share.outputs); ++output) {
+        const int position = positions_[static_cast<std::size_t>(outputs_[output])];
+        if (work.on_logits) work.on_logits(position, std::span(logits_).subspan(output * vocabulary, vocabulary));
+        if (work.on_hidden) work.on_hidden(position, std::span(hidden_).subspan(output * width, width));
+      }
+    }
   }
 
   std::span<const Work> work_;
   std::span<Session::State* const> states_;
+  std::span<runtime::Pass* const> passes_;  ///< by work
   runtime::Engine& engine_;
+  runtime::Pass* pass_ = nullptr;  ///< of the step being built
   std::vector<int> done_;  ///< tokens evaluated, by work
   std::vector<std::int32_t> tokens_, positions_, outputs_;
-  std::vector<float> logits_;
+  std::vector<float> logits_, hidden_;
 };
 
 Result<void> evaluate(std::span<const Work> work) {
   std::vector<Session::State*> states;
+  std::vector<runtime::Pass*> passes;
   std::set<const Session::State*> seen;
   for (const Work& item : work) {
     if (!item.session || !item.session->state_) return fail(ErrorCode::invalid_argument, "evaluate: a piece of work without a session");
@@ -203,12 +223,22 @@ Result<void> evaluate(std::span<const Work> work) {
                   item.tokens.size(), " more were given");
     states.push_back(&state);
   }
+  for (std::size_t w = 0; w < work.size(); ++w) {
+    Session::State& state = *states[w];
+    const bool hidden_alone = work[w].on_hidden && !work[w].on_logits;
+    if (hidden_alone && !state.hidden) {
+      auto hidden = state.engine->hidden_pass(state.pass);
+      if (!hidden) return hidden.error();
+      state.hidden = *hidden;
+    }
+    passes.push_back(hidden_alone ? state.hidden.get() : state.pass.get());
+  }
   if (states.empty()) return {};
-  return Stepper(work, states).run();
+  return Stepper(work, states, passes).run();
 }
 
-Result<void> Session::evaluate(std::span<const Token> tokens, const OnLogits& on_logits) {
-  Work work{this, tokens, on_logits};
+Result<void> Session::evaluate(std::span<const Token> tokens, const OnLogits& on_logits, const OnHidden& on_hidden) {
+  Work work{this, tokens, on_logits, on_hidden};
   return strata::evaluate(std::span(&work, 1));
 }
 
@@ -263,6 +293,8 @@ Result<Session> Session::fork() const {
   auto copy = std::make_unique<State>(state.model);
   copy->engine = state.engine;
   copy->context = state.context;
+  copy->pass = state.pass;
+  copy->hidden = state.hidden;
   std::lock_guard lock(state.engine->mutex());
   auto sequence = state.sequence->fork();
   if (!sequence) return sequence.error();

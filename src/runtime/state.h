@@ -18,6 +18,8 @@ struct Tokenizer::State {
 namespace runtime {
 /// The tokenizer of an opened file.
 Result<Tokenizer> make_tokenizer(std::shared_ptr<const gguf::File> file);
+/// A number for what a file holds: its metadata, its directory of tensors, and the beginning of each tensor's data.
+Result<std::uint64_t> fingerprint(const gguf::File& file);
 /// Opens and summarises; `load` of the public API with devices already opened.
 Result<Model> load_model(const std::string& path, std::vector<Placement> placement, const ModelOptions& options,
                          Watch watch = {});
@@ -30,6 +32,12 @@ struct Model::State {
   std::optional<Tokenizer> tokenizer;
   std::optional<Error> tokenizer_error;
   Result<ChatTemplate> chat_template = Error{ErrorCode::unsupported, "the model has no chat template"};
+};
+
+struct Adapter::State {
+  std::shared_ptr<const gguf::File> file;
+  std::shared_ptr<runtime::Engine> engine;  ///< of the model it was loaded for
+  std::uint64_t fingerprint = 0;
 };
 
 struct Session::State {
@@ -46,6 +54,7 @@ struct Session::State {
   Model model;
   std::shared_ptr<runtime::Engine> engine;
   int context = 0;
+  std::shared_ptr<runtime::Pass> pass, hidden;  ///< with logits; for hidden states alone, once asked for
   std::vector<Token> tokens;
   std::vector<float> logits;  ///< after the last token, or empty
 

@@ -1,7 +1,6 @@
 // Owns: tests of the program `strata` from outside: exit codes, outputs, errors. Knows no header of strata.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -26,7 +25,7 @@ std::string join(const std::vector<int>& ids, char separator = ',') {
 }
 
 const std::vector<std::string> commands{"run",        "chat",  "inspect", "tokenize", "detokenize", "template", "logits",
-                                        "perplexity", "bench", "devices", "selftest", "make-model", "imatrix",
+                                        "perplexity", "embed", "bench", "devices", "selftest", "make-model", "imatrix",
                                         "quantize",   "split", "merge"};
 
 }  // namespace

@@ -141,6 +141,10 @@ class WrongDevice final : public Device {
     Result<void> clear_slot(int slot) override {
       return fault == Fault::forgets_slots ? Result<void>() : inner->clear_slot(slot);
     }
+    Result<void> read(Piece kind, int index, std::span<std::byte> bytes) override { return inner->read(kind, index, bytes); }
+    Result<void> write(Piece kind, int index, std::span<const std::byte> bytes) override {
+      return inner->write(kind, index, bytes);
+    }
     std::uint64_t bytes() const override { return inner->bytes(); }
     std::unique_ptr<StateStore> inner;
     Fault fault;

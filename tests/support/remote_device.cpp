@@ -237,7 +237,7 @@ class RemoteState final : public backend::StateStore, public backend::ref::State
   // --- called by the host --------------------------------------------------------------------------------------------
   Result<void> reserve(int pages, int slots) override {
     machine_.drain();  // commands hold references into the lists
-    const TensorType type = backend::ref::cache_type(layout_.type);
+    const TensorType type = backend::cache_type(layout_.type);
     for (int i = static_cast<int>(pages_.size()); i < pages; i++) {
       pages_.emplace_back();
       for (const graph::KvLayer& l : layout_.kv)
@@ -260,6 +260,24 @@ class RemoteState final : public backend::StateStore, public backend::ref::State
       for (std::size_t i = 0; i < part.pieces().size(); i++)
         machine_.write(part.pieces()[i], std::vector<std::byte>(part.piece_bytes(i)));
     return {};
+  }
+  Result<void> read(backend::Piece kind, int index, std::span<std::byte> bytes) override {
+    machine_.drain();
+    std::size_t at = 0;
+    for (const SplitRows& part : of(kind).at(static_cast<std::size_t>(index))) {
+      part.download(bytes.data() + at);
+      at += part.bytes();
+    }
+    return at == bytes.size() ? Result<void>() : fail(ErrorCode::invalid_argument, "remote: ", bytes.size(), " bytes");
+  }
+  Result<void> write(backend::Piece kind, int index, std::span<const std::byte> bytes) override {
+    machine_.drain();
+    std::size_t at = 0;
+    for (const SplitRows& part : of(kind).at(static_cast<std::size_t>(index))) {
+      part.upload(bytes.data() + at);
+      at += part.bytes();
+    }
+    return at == bytes.size() ? Result<void>() : fail(ErrorCode::invalid_argument, "remote: ", bytes.size(), " bytes");
   }
   std::uint64_t bytes() const override {
     std::uint64_t sum = 0;
@@ -295,6 +313,9 @@ class RemoteState final : public backend::StateStore, public backend::ref::State
   }
 
  private:
+  const std::vector<std::vector<SplitRows>>& of(backend::Piece kind) const {
+    return kind == backend::Piece::page ? pages_ : slots_;
+  }
   static Result<void> copy(const std::vector<std::vector<SplitRows>>& list, int from, int to, const char* what) {
     const int count = static_cast<int>(list.size());
     if (from < 0 || to < 0 || from >= count || to >= count)

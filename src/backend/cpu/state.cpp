@@ -59,9 +59,13 @@ Result<std::unique_ptr<State>> State::make(const backend::StateLayout& layout) {
     layer.key_head = tokens * k * element;
     layer.value_head = tokens * v * element;
     state->layers_.push_back(layer);
+    state->page_parts_.push_back({layer.keys, layer.key_head * heads});
+    state->page_parts_.push_back({layer.values, layer.value_head * heads});
   }
-  for (const graph::RecurrentState& recurrent : layout.recurrent)
+  for (const graph::RecurrentState& recurrent : layout.recurrent) {
     state->recurrent_.push_back(slot.place(recurrent.floats, sizeof(float), 1, 1));
+    state->slot_parts_.push_back({state->recurrent_.back(), recurrent.floats * sizeof(float)});
+  }
   if (!page.end() || !slot.end())
     return fail(ErrorCode::out_of_memory, "cpu: a page of ", layout.page_tokens, " tokens does not fit in memory");
   state->pages_.bytes = static_cast<std::size_t>(*page.end());
@@ -109,6 +113,36 @@ Result<void> State::clear_slot(int slot) {
     return fail(ErrorCode::invalid_argument, "cpu: cannot clear slot ", slot, " of ", slots());
   if (slots_.bytes > 0) std::memset(slots_.at[static_cast<std::size_t>(slot)], 0, slots_.bytes);
   return {};
+}
+
+template <class Copy>
+Result<void> State::for_parts(backend::Piece kind, int index, std::size_t given, Copy copy) const {
+  const bool page = kind == backend::Piece::page;
+  const Pool& pool = page ? pages_ : slots_;
+  const std::vector<Part>& parts = page ? page_parts_ : slot_parts_;
+  std::size_t needed = 0;
+  for (const Part& part : parts) needed += part.bytes;
+  if (!inside(index, static_cast<int>(pool.at.size())) || given != needed)
+    return fail(ErrorCode::invalid_argument, "cpu: cannot copy ", given, " bytes of ", page ? "page " : "slot ", index,
+                "; there are ", pool.at.size(), " of ", needed, " bytes");
+  std::size_t at = 0;
+  for (const Part& part : parts) {
+    if (part.bytes > 0) copy(pool.at[static_cast<std::size_t>(index)] + part.offset, at, part.bytes);
+    at += part.bytes;
+  }
+  return {};
+}
+
+Result<void> State::read(backend::Piece kind, int index, std::span<std::byte> bytes) {
+  return for_parts(kind, index, bytes.size(), [bytes](const std::byte* piece, std::size_t at, std::size_t count) {
+    std::memcpy(bytes.data() + at, piece, count);
+  });
+}
+
+Result<void> State::write(backend::Piece kind, int index, std::span<const std::byte> bytes) {
+  return for_parts(kind, index, bytes.size(), [bytes](std::byte* piece, std::size_t at, std::size_t count) {
+    std::memcpy(piece, bytes.data() + at, count);
+  });
 }
 
 std::uint64_t State::bytes() const {

@@ -24,6 +24,8 @@ class State final : public backend::StateStore {
   Result<void> copy_page(int from, int to) override;
   Result<void> copy_slot(int from, int to) override;
   Result<void> clear_slot(int slot) override;
+  Result<void> read(backend::Piece kind, int index, std::span<std::byte> bytes) override;
+  Result<void> write(backend::Piece kind, int index, std::span<const std::byte> bytes) override;
   std::uint64_t bytes() const override;
 
   backend::KvType kv_type() const { return type_; }
@@ -61,12 +63,21 @@ class State final : public backend::StateStore {
     Result<void> copy(int from, int to, const char* what);
   };
 
+  /// A run of bytes of a piece, without the padding behind it.
+  struct Part {
+    std::size_t offset, bytes;
+  };
+
   State() = default;
+  /// Calls copy(place in the piece, place in the packed bytes, count) for each part of a page or slot.
+  template <class Copy>
+  Result<void> for_parts(backend::Piece kind, int index, std::size_t given, Copy copy) const;
 
   backend::KvType type_ = backend::KvType::f16;
   int page_tokens_ = 0;
   std::vector<Layer> layers_;
   std::vector<std::size_t> recurrent_;  ///< offset in a slot
+  std::vector<Part> page_parts_, slot_parts_;
   Pool pages_, slots_;
 };
 

@@ -74,9 +74,6 @@ struct WeightSize {
 };
 Result<WeightSize> weight_size(const graph::WeightInfo& weight);
 
-/// How rows of the cache are encoded, as a tensor type.
-inline TensorType cache_type(KvType type) { return type == KvType::f16 ? TensorType::f16 : TensorType::f32; }
-
 // --- shared by the files that implement operations -------------------------------------------------------------------
 
 double dot(const double* a, const float* b, std::size_t n);  ///< sum of a[i] * b[i]

@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
-#include <limits>
 #include <new>
 
+#include "backend/host_memory.h"
 #include "backend/ref/ops.h"
 #include "base/platform.h"
 #include "base/text.h"
@@ -15,18 +14,6 @@
 namespace strata::backend {
 
 namespace {
-
-constexpr std::byte kPoison{0xff};  // a NaN in float32 and float16 alike
-
-/// Grows `memory` to `count` elements of `fill`; standard containers throw where this reports.
-template <class T>
-Result<void> grow(std::vector<T>& memory, std::size_t count, const T& fill, const char* what) {
-  try {
-    if (memory.size() < count) memory.resize(count, fill);
-    return {};
-  } catch (const std::exception&) {}  // bad_alloc or length_error
-  return fail(ErrorCode::out_of_memory, "ref: no memory for ", what, " (", count, " x ", sizeof(T), " bytes or more)");
-}
 
 class RefWeight final : public Weight, public ref::WeightRows {
  public:
@@ -38,7 +25,7 @@ class RefWeight final : public Weight, public ref::WeightRows {
       return {};
     }
     if (!source.read) return fail(ErrorCode::invalid_argument, name, ": its source has neither a mapping nor a reader");
-    if (auto ok = grow(copy_, bytes, std::byte{0}, name.c_str()); !ok) return ok;
+    if (auto ok = grow(copy_, bytes, std::byte{0}, name); !ok) return ok;
     data_ = copy_.data();
     return source.read(0, copy_);
   }
@@ -53,56 +40,34 @@ class RefWeight final : public Weight, public ref::WeightRows {
   std::shared_ptr<const void> owner_;
 };
 
-// A page: for each attention layer K [kv_heads][page_tokens][k_dim], then V [kv_heads][page_tokens][v_dim].
+// Pages and slots as StateStore::read describes them.
 class RefState final : public StateStore, public ref::StateAccess {
  public:
   explicit RefState(const StateLayout& layout) : layout_(layout) {
     for (const graph::KvLayer& l : layout.kv) {
-      k_at_.push_back(page_bytes_);
-      page_bytes_ += heads_bytes(l, l.k_dim);
-      v_at_.push_back(page_bytes_);
-      page_bytes_ += heads_bytes(l, l.v_dim);
+      k_at_.push_back(pages_.bytes);
+      pages_.bytes += heads_bytes(l, l.k_dim);
+      v_at_.push_back(pages_.bytes);
+      pages_.bytes += heads_bytes(l, l.v_dim);
     }
     for (const graph::RecurrentState& s : layout.recurrent) {
-      slot_at_.push_back(slot_floats_);
-      slot_floats_ += s.floats;
+      slot_at_.push_back(slots_.bytes);
+      slots_.bytes += s.floats * sizeof(float);
     }
   }
 
   Result<void> reserve(int pages, int slots) override {
-    for (int i = this->pages(); i < pages; i++) {
-      std::vector<std::byte> page;
-      if (auto ok = grow(page, page_bytes_, kPoison, "a page"); !ok) return ok;
-      if (auto ok = grow(pages_, pages_.size() + 1, page, "a page"); !ok) return ok;
-    }
-    for (int i = this->slots(); i < slots; i++) {
-      std::vector<float> slot;
-      if (auto ok = grow(slot, slot_floats_, std::numeric_limits<float>::quiet_NaN(), "a slot"); !ok) return ok;
-      if (auto ok = grow(slots_, slots_.size() + 1, slot, "a slot"); !ok) return ok;
-    }
-    return {};
+    auto reserved = pages_.reserve(pages);
+    return reserved ? slots_.reserve(slots) : reserved;
   }
-  Result<void> copy_page(int from, int to) override {
-    if (!inside(from, pages()) || !inside(to, pages()))
-      return fail(ErrorCode::invalid_argument, "copy_page: ", from, " to ", to, " of ", pages(), " pages");
-    if (from != to) pages_[to] = pages_[from];
-    return {};
+  Result<void> copy_page(int from, int to) override { return pages_.copy(from, to); }
+  Result<void> copy_slot(int from, int to) override { return slots_.copy(from, to); }
+  Result<void> clear_slot(int slot) override { return slots_.clear(slot); }
+  Result<void> read(Piece kind, int index, std::span<std::byte> bytes) override { return of(kind).read(index, bytes); }
+  Result<void> write(Piece kind, int index, std::span<const std::byte> bytes) override {
+    return of(kind).write(index, bytes);
   }
-  Result<void> copy_slot(int from, int to) override {
-    if (!inside(from, slots()) || !inside(to, slots()))
-      return fail(ErrorCode::invalid_argument, "copy_slot: ", from, " to ", to, " of ", slots(), " slots");
-    if (from != to) slots_[to] = slots_[from];
-    return {};
-  }
-  Result<void> clear_slot(int slot) override {
-    if (!inside(slot, slots()))
-      return fail(ErrorCode::invalid_argument, "clear_slot: ", slot, " of ", slots(), " slots");
-    std::ranges::fill(slots_[slot], 0.0f);
-    return {};
-  }
-  std::uint64_t bytes() const override {
-    return pages_.size() * page_bytes_ + slots_.size() * slot_floats_ * sizeof(float);
-  }
+  std::uint64_t bytes() const override { return pages() * pages_.bytes + slots() * slots_.bytes; }
 
   std::byte* k_row(int kv, int page, int head, int position) override {
     return cache_row(k_at_, kv, page, head, position, layer(kv).k_dim);
@@ -110,30 +75,30 @@ class RefState final : public StateStore, public ref::StateAccess {
   std::byte* v_row(int kv, int page, int head, int position) override {
     return cache_row(v_at_, kv, page, head, position, layer(kv).v_dim);
   }
-  float* recurrent(int state, int slot) override { return slots_[slot].data() + slot_at_[state]; }
+  float* recurrent(int state, int slot) override {
+    return reinterpret_cast<float*>(slots_.at[slot].data() + slot_at_[state]);
+  }
   KvType kv_type() const override { return layout_.type; }
   int page_tokens() const override { return layout_.page_tokens; }
 
   const StateLayout& layout() const { return layout_; }
-  int pages() const { return static_cast<int>(pages_.size()); }
-  int slots() const { return static_cast<int>(slots_.size()); }
+  int pages() const { return pages_.count(); }
+  int slots() const { return slots_.count(); }
 
  private:
-  static bool inside(int i, int end) { return i >= 0 && i < end; }
+  HostPieces& of(Piece kind) { return kind == Piece::page ? pages_ : slots_; }
   const graph::KvLayer& layer(int kv) const { return layout_.kv[kv]; }
   std::size_t heads_bytes(const graph::KvLayer& l, int dim) const {
-    return row_bytes(ref::cache_type(layout_.type), dim) * l.kv_heads * layout_.page_tokens;
+    return row_bytes(cache_type(layout_.type), dim) * l.kv_heads * layout_.page_tokens;
   }
   std::byte* cache_row(const std::vector<std::size_t>& base, int kv, int page, int head, int position, int dim) {
     const std::size_t row = head * layout_.page_tokens + position;
-    return pages_[page].data() + base[kv] + row * row_bytes(ref::cache_type(layout_.type), dim);
+    return pages_.at[page].data() + base[kv] + row * row_bytes(cache_type(layout_.type), dim);
   }
 
   StateLayout layout_;
-  std::vector<std::size_t> k_at_, v_at_, slot_at_;  ///< by layer: bytes into a page, floats into a slot
-  std::size_t page_bytes_ = 0, slot_floats_ = 0;
-  std::vector<std::vector<std::byte>> pages_;
-  std::vector<std::vector<float>> slots_;
+  std::vector<std::size_t> k_at_, v_at_, slot_at_;  ///< by layer: bytes into a page; by state: into a slot
+  HostPieces pages_{"ref: page", 0, {}}, slots_{"ref: slot", 0, {}};
 };
 
 class RefProgram final : public Program {
@@ -151,7 +116,7 @@ class RefProgram final : public Program {
         if (!weights_[i])
           return fail(ErrorCode::invalid_argument, graph_.weights[i].name, ": not loaded on this device");
       }
-    return grow(memory_, arena_.bytes, kPoison, "activations");
+    return grow(memory_, arena_.bytes, kPoison, "ref: activations");
   }
 
   Result<void> write(int tensor, std::span<const float> values) override {
