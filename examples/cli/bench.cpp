@@ -37,6 +37,13 @@ struct Report {
   double bandwidth() const { return huge_pages ? memory.huge_pages : memory.small_pages; }
 };
 
+/// Of the cache; quantised blocks hold 32 elements and a scale of two bytes.
+double bytes_of_element(const std::string& kv_type) {
+  if (kv_type == "f32") return 4;
+  if (kv_type == "q8_0") return 34.0 / 32;
+  return kv_type == "q4_0" ? 18.0 / 32 : 2;
+}
+
 Rates summarise(std::vector<double> rates) {
   std::sort(rates.begin(), rates.end());
   const std::size_t n = rates.size();
@@ -76,7 +83,7 @@ class Bench {
  private:
   /// Mean over the decoded tokens: the k-th reads the cache of depth + k tokens.
   double bytes_per_token(int depth) const {
-    double kv = static_cast<double>(model_.summary().kv_bytes_per_token_f16) * (a_.load.kv_type == "f32" ? 2 : 1);
+    double kv = static_cast<double>(model_.summary().kv_bytes_per_token_f16) / 2 * bytes_of_element(a_.load.kv_type);
     return static_cast<double>(model_.summary().decode_bytes) + kv * (depth + (a_.decode + 1) / 2.0);
   }
 

@@ -1,8 +1,10 @@
 // Owns: the program `strata-check`: devices, selftest, bench and make-model for machines without packages. Its options are
 // those of `strata`. Knows no library but strata.
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <exception>
+#include <iterator>
 #include <new>
 #include <string>
 #include <string_view>
@@ -21,7 +23,7 @@ constexpr const char* usage_text =
     "  devices     [--json]\n"
     "  selftest    [--device D] [--isa I] [--threads N] [--json]\n"
     "  bench MODEL [-p N] [-n N] [-d DEPTH,...] [-r REPEATS] [--device D] [--isa I] [--threads N]\n"
-    "              [--kv-type f16|f32] [--pages auto|huge|mmap] [--json]\n"
+    "              [--kv-type f16|f32|q8_0|q4_0] [--pages auto|huge|mmap] [--json]\n"
     "  make-model  --like SHAPE --out FILE [--type TYPE] [--seed S] [--force] [--json]\n"
     "  --version, --help\n";
 
@@ -80,7 +82,9 @@ int check_bench(const std::vector<std::string>& words) {
   if (a.load.model.empty()) return report(exit_usage, "bench needs a MODEL");
   if (a.depths.empty()) return report(exit_usage, "-d: '" + depths + "' is not a list of numbers such as 0,4096");
   if (a.repeats < 1) return report(exit_usage, "-r must be 1 or more");
-  if (a.load.kv_type != "f16" && a.load.kv_type != "f32") return report(exit_usage, "--kv-type is f16 or f32");
+  constexpr std::string_view types[] = {"f16", "f32", "q8_0", "q4_0"};
+  if (std::find(std::begin(types), std::end(types), a.load.kv_type) == std::end(types))
+    return report(exit_usage, "--kv-type is f16, f32, q8_0 or q4_0");
   if (a.load.pages != "auto" && a.load.pages != "huge" && a.load.pages != "mmap")
     return report(exit_usage, "--pages is auto, huge or mmap");
   return run_bench(a);

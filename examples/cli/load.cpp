@@ -14,7 +14,10 @@ ModelOptions model_options(const LoadArguments& arguments) {
   options.device = arguments.device;
   options.isa = arguments.isa;
   options.threads = arguments.threads;
-  options.kv_type = arguments.kv_type == "f32" ? KvType::f32 : KvType::f16;
+  options.kv_type = arguments.kv_type == "f32"    ? KvType::f32
+                    : arguments.kv_type == "q8_0" ? KvType::q8_0
+                    : arguments.kv_type == "q4_0" ? KvType::q4_0
+                                                  : KvType::f16;
   options.pages = arguments.pages == "huge" ? Pages::huge : arguments.pages == "mmap" ? Pages::mmap : Pages::automatic;
   return options;
 }

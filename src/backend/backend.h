@@ -41,9 +41,12 @@ struct WeightSource {
   std::shared_ptr<const void> owner;  ///< keeps `mapped` and `read` alive; a device that borrows holds on to it
 };
 
-enum class KvType : std::uint8_t { f32, f16 };
-/// How rows of the cache are encoded, as a tensor type.
-constexpr TensorType cache_type(KvType type) { return type == KvType::f16 ? TensorType::f16 : TensorType::f32; }
+enum class KvType : std::uint8_t { f32, f16, q8_0, q4_0 };
+/// How rows of the cache are encoded, as a tensor type. A quantised row is a key or value of one head, in whole blocks.
+constexpr TensorType cache_type(KvType type) {
+  constexpr TensorType types[] = {TensorType::f32, TensorType::f16, TensorType::q8_0, TensorType::q4_0};
+  return types[static_cast<std::size_t>(type)];
+}
 
 /// What one device remembers of sequences. A page holds `page_tokens` positions of every attention layer on the device,
 /// a slot holds all its recurrent states. Layers of other devices have no heads or no floats here.

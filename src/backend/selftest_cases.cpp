@@ -328,10 +328,11 @@ void add_attention(List& list) {
   };
   for (Shape a : {Shape{1, 1, 1, 1, 1}, Shape{6, 2, 40, 24, 64}, Shape{4, 4, 64, 64, 16}, Shape{8, 1, 128, 128, 64},
                   Shape{3, 3, 33, 7, 5}})
-    for (KvType type : {KvType::f32, KvType::f16}) {
+    for (auto [type, name] : {std::pair(KvType::f32, "f32"), {KvType::f16, "f16"}, {KvType::q8_0, "q8_0"}, {KvType::q4_0, "q4_0"}}) {
+      const auto block = static_cast<int>(type_info(cache_type(type))->block);
+      if (a.k_dim % block != 0 || a.v_dim % block != 0) continue;
       Scenario& s = list.add("attention", kFloatDot,
-                             str(a.heads, "/", a.kv_heads, " heads of ", a.k_dim, "/", a.v_dim, ", pages of ", a.page),
-                             type == KvType::f16 ? "f16" : "f32");
+                             str(a.heads, "/", a.kv_heads, " heads of ", a.k_dim, "/", a.v_dim, ", pages of ", a.page), name);
       s.kv_type = type;
       s.page_tokens = a.page;
       const Tensor q = s.input(a.heads, a.k_dim), k = s.input(a.kv_heads, a.k_dim), v = s.input(a.kv_heads, a.v_dim);

@@ -199,8 +199,17 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
 Result<void> Engine::make_state(KvType type) {
   const graph::Graph& graph = blueprint_->graph;
   const int page_tokens = backend::StateLayout{}.page_tokens;
-  kv_type_ = type == KvType::f32 ? backend::KvType::f32 : backend::KvType::f16;
-  const std::size_t element = row_bytes(backend::cache_type(kv_type_), 1);
+  switch (type) {
+    case KvType::f16: kv_type_ = backend::KvType::f16; break;
+    case KvType::f32: kv_type_ = backend::KvType::f32; break;
+    case KvType::q8_0: kv_type_ = backend::KvType::q8_0; break;
+    case KvType::q4_0: kv_type_ = backend::KvType::q4_0; break;
+  }
+  const TypeInfo& info = *type_info(backend::cache_type(kv_type_));
+  for (const graph::KvLayer& kv : graph.kv_layers)
+    if (kv.k_dim % static_cast<int>(info.block) != 0 || kv.v_dim % static_cast<int>(info.block) != 0)
+      return fail(ErrorCode::unsupported, file_->path(), ": a cache of type ", info.name, " needs heads of whole blocks of ", info.block,
+                  " elements, and layer ", kv.layer, " has keys of ", kv.k_dim, " and values of ", kv.v_dim, "; use f16");
   pool_.set_geometry(page_tokens, !graph.recurrent_states.empty());
   for (std::size_t p = 0; p < places_.size(); ++p) {
     backend::StateLayout layout;
@@ -208,7 +217,8 @@ Result<void> Engine::make_state(KvType type) {
     auto here = [&](int layer) { return device_of_layer_[static_cast<std::size_t>(layer)] == static_cast<int>(p); };
     for (graph::KvLayer kv : graph.kv_layers) {
       if (!here(kv.layer)) kv.kv_heads = 0;
-      pool_.page_bytes += static_cast<std::uint64_t>(page_tokens) * kv.kv_heads * (kv.k_dim + kv.v_dim) * element;
+      pool_.page_bytes += static_cast<std::uint64_t>(page_tokens) * kv.kv_heads *
+                           row_bytes(info.type, static_cast<std::size_t>(kv.k_dim + kv.v_dim));
       layout.kv.push_back(kv);
     }
     for (graph::RecurrentState state : graph.recurrent_states) {

@@ -81,6 +81,23 @@ TEST_CASE("a loaded session goes on as the saved one, to the bit") {
   std::filesystem::remove(path);
 }
 
+TEST_CASE("quantised caches are saved and loaded") {
+  const std::string path = temporary_path("session");
+  for (KvType type : {KvType::q8_0, KvType::q4_0, KvType::f32}) {
+    Model model = load(write_tiny_model("qwen35", "Q8_0"), "cpu", type);
+    Session session = Session::create(model, {512}).value_or_throw(), again = Session::create(model, {512}).value_or_throw();
+    session.evaluate(random_tokens(150, 1)).value_or_throw();
+    session.save(path).value_or_throw();
+    again.load(path).value_or_throw();
+    const auto more = random_tokens(20, 2);
+    session.evaluate(more).value_or_throw();
+    again.evaluate(more).value_or_throw();
+    CHECK(copy(again.logits()) == copy(session.logits()));
+    CHECK(session.memory_plan().cache == 8 * 64 * 2 * 2 * 128 * (type == KvType::f32 ? 128 : type == KvType::q8_0 ? 34 : 18) / 32);
+  }
+  std::filesystem::remove(path);
+}
+
 TEST_CASE("an empty session is saved and loaded") {
   const std::string path = temporary_path("session");
   Model model = load(write_tiny_model("qwen35", "Q8_0"));

@@ -52,6 +52,37 @@ TEST_CASE("float32 goldens agree on every device, batched and token by token") {
     }
 }
 
+TEST_CASE("quantised caches stay near the goldens, alike on every device") {
+  auto folder = shared("conformance/models");
+  if (!folder) return;
+  int compared = 0;
+  for (const std::string& name : kGoldenModels) {
+    const std::string path = *folder + "/" + name + ".gguf";
+    const Golden golden = read_golden(*folder + "/" + name);
+    double before = 0;
+    for (KvType type : {KvType::f16, KvType::q8_0, KvType::q4_0}) {
+      ModelOptions options;
+      options.device = "ref";
+      options.kv_type = type;
+      auto model = Model::load(path, options);
+      if (!model) {  // heads that are no whole blocks
+        CHECK(model.error().code == ErrorCode::unsupported);
+        CHECK(model.error().message.find("use f16") != std::string::npos);
+        break;
+      }
+      INFO(name << ", cache type " << static_cast<int>(type));
+      const auto ref = logits_of(*model, golden.tokens, 40), cpu = logits_of(load(path, "cpu", type), golden.tokens, 40);
+      const double error = nmse(ref, golden.logits), apart = nmse(cpu, ref);
+      CHECK(error < (type == KvType::f16 ? 1e-4 : type == KvType::q8_0 ? 1e-2 : 0.5));
+      CHECK(error > before);  // fewer bits, more error: the type is really used
+      CHECK(apart < (type == KvType::f16 ? 1e-5 : error));
+      before = error;
+      ++compared;
+    }
+  }
+  CHECK(compared >= 3);
+}
+
 TEST_CASE("quantised goldens: ref computes exactly, cpu no worse than the golden engine") {
   auto folder = shared("conformance/quant-models");
   if (!folder) return;

@@ -97,6 +97,8 @@ TEST_CASE("a position's logits depend on its prefix alone, to the bit") {
         check_model(path, KvType::f16);
       }
   DYNAMIC_SECTION("float32 cache") { check_model(write_tiny_model("llama", "Q4_K_M"), KvType::f32); }
+  DYNAMIC_SECTION("q8_0 cache") { check_model(write_tiny_model("llama", "Q4_K_M"), KvType::q8_0); }
+  DYNAMIC_SECTION("q4_0 cache") { check_model(write_tiny_model("qwen35moe", "Q8_0"), KvType::q4_0); }
 }
 
 /// Golden models that hold what the tiny ones lack, in float32.

@@ -9,12 +9,15 @@
 #include <limits>
 
 #include "backend/cpu/compiler.h"
+#include "kernels/formats/list.h"
 
 namespace strata::cpu {
 
 namespace {
 
 constexpr int kSplit = 256;
+/// Positions of a quantised cache that are decoded at a time.
+constexpr int kDecoded = 64;
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 int splits_of(int depth) { return (depth + kSplit - 1) / kSplit; }
@@ -41,7 +44,8 @@ struct Kernels {
   void (*split)(const kernels::AttentionSplit&);
   void (*scale)(const float*, float, float*, int);
   void (*add_scaled)(const float*, float, float*, int);
-  void (*to_f16)(const float*, std::uint16_t*, int);
+  void (*decode_q8_0)(const void*, float*, int);
+  void (*decode_q4_0)(const void*, float*, int);
 };
 
 /// One attention layer: its queries and outputs in the program's memory, its cache in the state.
@@ -56,14 +60,21 @@ struct Layer {
   float* max_of(float* partial) const { return partial + shape.v_dim; }
   float* sum_of(float* partial) const { return partial + shape.v_dim + 1; }
 
-  /// Heads [head, head + count) of a row over one split; `partials` are theirs, `scores` holds kSplit floats.
+  /// Floats of scratch: scores, two sets of partials for a group of heads, decoded keys and values.
+  std::size_t decoded_offset() const { return size(kSplit) + 2 * size(shape.heads / shape.kv_heads) * stride(); }
+  std::size_t scratch_floats() const { return decoded_offset() + size(kDecoded) * (size(shape.k_dim) + size(shape.v_dim)); }
+
+  /// Heads [head, head + count) of a row over one split; `partials` are theirs, `scores` is the thread's scratch.
   void attend(const StepView& s, std::size_t row, int head, int count, int split, float* partials,
               float* scores) const {
     const RowPlace place = s.places[s.token_row(shape.rows, row)];
     const backend::SequenceStep& sequence = s.step.sequences[size(place.sequence)];
     const int kv_head = head / (shape.heads / shape.kv_heads), page_tokens = s.state.page_tokens();
-    const bool half = s.state.kv_type() == backend::KvType::f16;
-    const std::size_t element = half ? 2 : 4;
+    const backend::KvType type = s.state.kv_type();
+    const auto decode = type == backend::KvType::q8_0   ? kernel.decode_q8_0
+                        : type == backend::KvType::q4_0 ? kernel.decode_q4_0
+                                                        : nullptr;
+    const auto format = type == backend::KvType::f16 ? kernels::KvFormat::f16 : kernels::KvFormat::f32;
     for (int h = 0; h < count; ++h) {
       float* partial = partials + size(h) * stride();
       std::fill_n(partial, shape.v_dim, 0.0f);
@@ -73,15 +84,23 @@ struct Layer {
     const int end = std::min((split + 1) * kSplit, place.position + 1);
     for (int position = std::max(split * kSplit, params.first(place.position)); position < end;) {
       const int page = sequence.pages[size(position / page_tokens)], within = position % page_tokens;
-      const int n = std::min(end - position, page_tokens - within);
-      const std::byte* k = s.state.keys(page, params.kv, kv_head) + size(within) * size(shape.k_dim) * element;
-      const std::byte* v = params.v_dim > 0 ? k : s.state.values(page, params.kv, kv_head) + size(within) * size(shape.v_dim) * element;
+      const int n = std::min({end - position, page_tokens - within, decode ? kDecoded : kSplit});
+      const bool apart = params.v_dim == 0;  // else values are the beginning of keys
+      const void* k = s.state.keys(page, params.kv, kv_head, within);
+      const void* v = apart ? s.state.values(page, params.kv, kv_head, within) : k;
+      if (decode) {  // once for all heads that read it
+        float* keys = scores + decoded_offset();
+        float* values = keys + size(kDecoded) * size(shape.k_dim);
+        decode(k, keys, n * shape.k_dim);
+        if (apart) decode(v, values, n * shape.v_dim);
+        k = keys;
+        v = apart ? values : keys;
+      }
       for (int h = 0; h < count; ++h) {
         float* partial = partials + size(h) * stride();
         const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
-        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, params.v_dim > 0 ? shape.k_dim : shape.v_dim, params.scale, params.softcap,
-                      half ? kernels::KvFormat::f16 : kernels::KvFormat::f32, scores, max_of(partial), sum_of(partial),
-                      partial});
+        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, apart ? shape.v_dim : shape.k_dim, params.scale, params.softcap,
+                      format, scores, max_of(partial), sum_of(partial), partial});
       }
       position += n;
     }
@@ -175,11 +194,14 @@ void Compiler::append(const Node& n, Access cache) {
   const Cut cut = by_head(k);
   cache.write = true;
   cache.cut = cut;
-  auto store = [to_f16 = isa_.to_f16](const StepView& s, const float* from, std::byte* to, int within, int dim) {
-    if (s.state.kv_type() == backend::KvType::f16)
-      to_f16(from, reinterpret_cast<std::uint16_t*>(to) + size(within) * size(dim), dim);
+  auto store = [to_f16 = isa_.to_f16](const StepView& s, const float* from, std::byte* to, int dim) {
+    const backend::KvType type = s.state.kv_type();
+    if (type == backend::KvType::f16)
+      to_f16(from, reinterpret_cast<std::uint16_t*>(to), dim);
+    else if (type == backend::KvType::f32)
+      std::memcpy(to, from, size(dim) * sizeof(float));
     else
-      std::memcpy(reinterpret_cast<float*>(to) + size(within) * size(dim), from, size(dim) * sizeof(float));
+      formats::find(backend::cache_type(type))->encode(from, nullptr, to, dim);
   };
   add_items(cut, {read(k, cut), read(v, cut), cache},
             [=, kv = std::get<graph::AttentionParams>(n.params).kv](const StepView& s, Share, std::size_t i) {
@@ -187,8 +209,8 @@ void Compiler::append(const Node& n, Access cache) {
               const int head = static_cast<int>(i % size(k.heads)), page_tokens = s.state.page_tokens();
               const int page = s.step.sequences[size(place.sequence)].pages[size(place.position / page_tokens)];
               const int within = place.position % page_tokens;
-              store(s, s.floats(k.offset) + i * size(k.dim), s.state.keys(page, kv, head), within, k.dim);
-              if (apart) store(s, s.floats(v.offset) + i * size(v.dim), s.state.values(page, kv, head), within, v.dim);
+              store(s, s.floats(k.offset) + i * size(k.dim), s.state.keys(page, kv, head, within), k.dim);
+              if (apart) store(s, s.floats(v.offset) + i * size(v.dim), s.state.values(page, kv, head, within), v.dim);
             });
 }
 
@@ -203,9 +225,10 @@ void Compiler::attention(const Node& n) {
 
   const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, params.v_dim > 0 ? params.v_dim : kv.v_dim};
   const Layer layer{shape,    params, vector(n.weight[0]), q.offset,
-                    y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, isa_.to_f16}};
+                    y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, kernels::find_format(isa_, TensorType::q8_0)->decode,
+                               kernels::find_format(isa_, TensorType::q4_0)->decode}};
   out_.attention.push_back(shape);
-  need_scratch((size(kSplit) + 2 * size(q.heads / kv.kv_heads) * partial_stride(shape)) * sizeof(float));
+  need_scratch(layer.scratch_floats() * sizeof(float));
   add({read(q), write(y), cache}, [layer](const StepView& s, Share share) {
     const Work work(layer.shape, s.rows(layer.shape.rows), s.depth, share.threads);
     if (work.whole)

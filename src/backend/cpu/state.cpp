@@ -46,21 +46,24 @@ Result<std::unique_ptr<State>> State::make(const backend::StateLayout& layout) {
   state->type_ = layout.type;
   state->page_tokens_ = layout.page_tokens;
   const std::uint64_t tokens = static_cast<std::uint64_t>(layout.page_tokens);
-  const std::uint64_t element = layout.type == backend::KvType::f16 ? 2 : 4;
+  const TypeInfo& type = *type_info(backend::cache_type(layout.type));
   Offsets page, slot;
   for (const graph::KvLayer& kv : layout.kv) {
     if (kv.kv_heads < 0 || kv.k_dim < 0 || kv.v_dim < 0)
       return fail(ErrorCode::invalid_argument, "cpu: the cache of layer ", kv.layer, " has a negative size");
     auto heads = static_cast<std::uint64_t>(kv.kv_heads), k = static_cast<std::uint64_t>(kv.k_dim),
          v = static_cast<std::uint64_t>(kv.v_dim);
+    if (k % type.block != 0 || v % type.block != 0)
+      return fail(ErrorCode::unsupported, "cpu: keys of ", k, " and values of ", v, " elements in layer ", kv.layer,
+                  " are no whole blocks of ", type.block, " for a ", type.name, " cache; use f16");
     Layer layer;
-    layer.keys = page.place(heads, tokens, k, element);
-    layer.values = page.place(heads, tokens, v, element);
-    layer.key_head = tokens * k * element;
-    layer.value_head = tokens * v * element;
+    layer.keys = page.place(heads, tokens, k / type.block, type.bytes);
+    layer.values = page.place(heads, tokens, v / type.block, type.bytes);
+    layer.key_row = k / type.block * type.bytes;
+    layer.value_row = v / type.block * type.bytes;
     state->layers_.push_back(layer);
-    state->page_parts_.push_back({layer.keys, layer.key_head * heads});
-    state->page_parts_.push_back({layer.values, layer.value_head * heads});
+    state->page_parts_.push_back({layer.keys, heads * tokens * layer.key_row});
+    state->page_parts_.push_back({layer.values, heads * tokens * layer.value_row});
   }
   for (const graph::RecurrentState& recurrent : layout.recurrent) {
     state->recurrent_.push_back(slot.place(recurrent.floats, sizeof(float), 1, 1));

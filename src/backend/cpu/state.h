@@ -33,15 +33,16 @@ class State final : public backend::StateStore {
   int pages() const { return static_cast<int>(pages_.at.size()); }
   int slots() const { return static_cast<int>(slots_.at.size()); }
 
-  /// Keys of one head in a page: [page_tokens][k_dim] of the cache's type. `kv` is an index of StateLayout::kv.
-  std::byte* keys(int page, int kv, int head) const {
+  /// Keys of one head in a page from a position on: [page_tokens - position][k_dim] of the cache's type. `kv` is an index
+  /// of StateLayout::kv.
+  std::byte* keys(int page, int kv, int head, int position) const {
     const Layer& layer = layers_[static_cast<std::size_t>(kv)];
-    return pages_.at[static_cast<std::size_t>(page)] + layer.keys + static_cast<std::size_t>(head) * layer.key_head;
+    return pages_.at[static_cast<std::size_t>(page)] + layer.keys + row(head, position) * layer.key_row;
   }
-  /// Values likewise: [page_tokens][v_dim].
-  std::byte* values(int page, int kv, int head) const {
+  /// Values likewise: [page_tokens - position][v_dim].
+  std::byte* values(int page, int kv, int head, int position) const {
     const Layer& layer = layers_[static_cast<std::size_t>(kv)];
-    return pages_.at[static_cast<std::size_t>(page)] + layer.values + static_cast<std::size_t>(head) * layer.value_head;
+    return pages_.at[static_cast<std::size_t>(page)] + layer.values + row(head, position) * layer.value_row;
   }
   /// A recurrent state of a slot; `state` is an index of StateLayout::recurrent.
   float* recurrent(int slot, int state) const {
@@ -50,10 +51,13 @@ class State final : public backend::StateStore {
   }
 
  private:
-  /// Offsets in a page and bytes per head, of one attention layer.
+  /// Offsets in a page and bytes per position and head, of one attention layer.
   struct Layer {
-    std::size_t keys, key_head, values, value_head;
+    std::size_t keys, key_row, values, value_row;
   };
+  std::size_t row(int head, int position) const {
+    return static_cast<std::size_t>(head) * static_cast<std::size_t>(page_tokens_) + static_cast<std::size_t>(position);
+  }
   /// Equal pieces of memory, numbered from 0.
   struct Pool {
     std::size_t bytes = 0;  ///< of a piece
