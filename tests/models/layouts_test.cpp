@@ -58,7 +58,7 @@ std::string write_model(const Contents& contents, const std::string& name) {
   gguf::Writer writer;
   for (const auto& [key, value] : contents.metadata) writer.set(key, value);
   for (const auto& [tensor, values] : contents.tensors)
-    writer.add({tensor, TensorType::f32, values.ne, [&values](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
+    writer.add({tensor, TensorType::f32, values.ne, [&values = values](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
                   std::memcpy(out.data(), reinterpret_cast<const std::byte*>(values.at.data()) + offset, out.size());
                   return {};
                 }});
