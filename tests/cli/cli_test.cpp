@@ -358,7 +358,7 @@ TEST_CASE("template refuses in one line") {
   check_error({"template", bundled}, 2, "--messages");
   check_error({"template", bundled, "--messages", (scratch() / "none.json").string()}, 3, "none.json");
   check_error({"template", bundled, "--messages", messages, "--set", "x"}, 2, "KEY=JSON");
-  check_error({"template", bundled, "--messages", messages, "--set", "x=y"}, 2, "x: JSON, byte 0");
+  check_error({"template", bundled, "--messages", messages, "--set", "x=y"}, 2, "x: JSON, byte 1: ");
   check_error({"template", bundled, "--messages", messages, "--now", "yesterday"}, 2, "2026-11-21T09:03:44");
   check_error({"template", bundled, "--messages", messages, "--now", "2026-13-21T09:03:44"}, 2, "now");
   check_error({"template", bundled, "--messages", messages, "--variant", "x"}, 3, "named 'x'");

@@ -38,6 +38,8 @@ TEST_CASE("what the template spells is structure, what it is given is content") 
   CHECK(marked("<|{{ messages[0].role }}|>{{ mood }}{{ flag }}") == "<|user|>«<good>»True");
   CHECK(marked("<|{{ messages[0].role }}|>", R"([{"role": "u|><x"}])") == "<|«u|><x»|>");
   CHECK(marked("{{ messages[0].name }}", R"([{"name": "role", "role": "a"}])") == "«role»");
+  CHECK(marked("{{ messages[0].role[0] }}{{ messages[0].a }}", R"([{"role": ["user", {"role": 1}], "a": "role"}])") ==
+        "«userrole»");
   CHECK(marked("{{ tools[0].name }}{{ messages[0].keys() | list | first }}", R"([{"k<": 1}])", R"([{"name": "f"}])") ==
         "«fk<»");
   CHECK(marked("{{ messages[0].n }}{{ messages[0].l | length }}", R"([{"n": 15, "l": [1, 2]}])") == "152");

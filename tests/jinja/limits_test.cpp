@@ -161,37 +161,25 @@ TEST_CASE("numbers at their ends") {
 }
 
 TEST_CASE("JSON is read strictly, and errors name the byte") {
-  for (std::string_view bad : {"",
-                               "[",
-                               "[1",
-                               "{}",
-                               "[1]",
-                               "nul",
-                               "[{\"a\": }]",
-                               "[{\"a\" 1}]",
-                               "[{a: 1}]",
-                               "[{\"a\": 01}]",
-                               "[{\"a\": 1.}]",
-                               "[{\"a\": +1}]",
-                               "[{\"a\": \"\x01\"}]",
-                               "[{\"a\": \"\\x\"}]",
-                               "[{\"a\": \"\\ud800\"}]",
-                               "[{\"a\": \"\\udc00\"}]",
-                               "[{\"a\": \"\xFF\"}]",
-                               "[{\"a\": \"b}]",
-                               "[] []",
-                               "[{\"a\": 1},]",
-                               "[{\"a\": 1,}]",
-                               "[{\"a\": NaN}]",
-                               "[{\"a\": -}]",
-                               "[{\"a\": 1e}]",
-                               "null"}) {
+  for (std::string_view bad : std::initializer_list<std::string_view>{
+           "", "[", "[1", "{}", "[1]", "nul", "[{\"a\": }]", "[{\"a\" 1}]", "[{a: 1}]", "[{\"a\": 01}]",
+           "[{\"a\": 1.}]", "[{\"a\": +1}]", "[{\"a\": \"\x01\"}]", "[{\"a\": \"\\x\"}]", "[{\"a\": \"\\ud800\"}]",
+           "[{\"a\": \"\\udc00\"}]", "[{\"a\": \"\\ud800\\u0041\"}]", "[{\"\xED\xA0\x80\": 1}]", "[{\"a\": 1e400}]",
+           std::string_view("[]\0", 3), std::string_view("[]\0[", 4), "[{\"a\": \"\xFF\"}]", "[{\"a\": \"b}]", "[] []",
+           "[{\"a\": 1},]", "[{\"a\": 1,}]", "[{\"a\": NaN}]", "[{\"a\": -}]", "[{\"a\": 1e}]", "null"}) {
     INFO(bad);
     auto result = render("x", bad);
     REQUIRE_FALSE(result);
     CHECK(result.error().message.find("messages: ") == 0);
+    CHECK((result.error().message.find("JSON, byte ") == 10 || bad == "{}" || bad == "[1]" || bad == "null"));
     CHECK(result.error().message.find('\n') == std::string::npos);
+    CHECK(result.error().message.size() < 300);
   }
+  refused("x", "JSON, byte 101: values nest deeper than 100", repeat("[", 101));
+  refused("x", "JSON, byte 501: values nest deeper than 100", repeat("{\"a\":", 101));
+  refused("x", "JSON, byte 1000002: ", '"' + repeat("a", 1000000) + '\n');
+  refused("x", "JSON, byte 100000: ", repeat("1", 100000));
+  CHECK(render("{{ messages }}", "\xEF\xBB\xBF[{\"a\": -1e-400}]")->text == "[{'a': -0.0}]");
   CHECK(render("{{ messages }}", " [ { \"a\" : [ ] , \"b\" : { } , \"a\" : 2 } ] ")->text == "[{'a': 2, 'b': {}}]");
   CHECK(render("{{ messages[0].a }}", R"([{"a": "\u00e9\ud83d\ude00\/\b"}])")->text == "é😀/\b");
   CHECK(render("{{ messages[0].k25 }}",

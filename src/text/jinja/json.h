@@ -8,7 +8,9 @@
 namespace strata::text::jinja {
 
 /// Reads one JSON value. Every string in it is conversation text, except the values of `structural_key` that are plain
-/// words (letters, digits, '_' and '-'): templates build control tokens out of roles. Errors name the byte.
+/// words (letters, digits, '_' and '-'): templates build control tokens out of roles. Of a name that comes twice the last
+/// value counts. Integers beyond 64 bits are floats; numbers beyond those, half surrogate pairs and what is not UTF-8 are
+/// errors. Errors name the byte that the reader had come to, the first being 1.
 Value parse_json(Machine& machine, std::string_view text, std::string_view structural_key = {});
 
 struct JsonLayout {
