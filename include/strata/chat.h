@@ -1,5 +1,5 @@
-// Owns: the public face of chat templates: a conversation to a prompt, as a model's own template asks. Usable without
-// loading a model's weights.
+// Owns: the public face of conversations: to a prompt, as a model's own chat template asks, and an answer's text to its
+// thoughts and what they led to. Usable without loading a model's weights.
 #pragma once
 
 #include <memory>
@@ -19,6 +19,9 @@ namespace strata {
 struct Message {
   std::string role;  ///< "system", "user", "assistant"
   std::string content;
+  /// What an assistant thought before it answered. Where there is any, templates find it under both names that they look
+  /// for, `reasoning_content` and `thinking`; most drop the thoughts of earlier turns.
+  std::string thought = {};
 };
 
 /// A date and time of day, as the user's clock shows it.
@@ -69,6 +72,36 @@ class STRATA_API ChatTemplate {
 
  private:
   std::shared_ptr<const State> state_;
+};
+
+struct AnswerText {
+  std::string text;
+  bool thought = false;
+};
+
+/// Tells an answer from the thoughts that a model writes with it, in text that comes in pieces of any size. Knows <think>
+/// and </think> (Qwen, DeepSeek, GLM), the channels of harmony (gpt-oss: "final" is the answer, all others are thoughts)
+/// and the thought channel of Gemma 4. Markers are those of the text's beginning: text that begins otherwise is an answer
+/// to its end. They are left out, and so are line ends next to <think> and </think>. One for each answer.
+class STRATA_API AnswerSplitter {
+ public:
+  /// `prompt`: what the answer goes on from; templates open a thought at its end.
+  explicit AnswerSplitter(std::string_view prompt = {});
+  ~AnswerSplitter();
+  AnswerSplitter(AnswerSplitter&&) noexcept;
+  AnswerSplitter& operator=(AnswerSplitter&&) noexcept;
+
+  /// What is certain with this text; what may still become a marker is held back.
+  std::vector<AnswerText> push(std::string_view text);
+  /// What was held back: a marker cut short is text.
+  std::vector<AnswerText> finish();
+  /// All of either so far.
+  const std::string& answer() const;
+  const std::string& thought() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace strata

@@ -164,9 +164,15 @@ Result<ChatPrompt> ChatTemplate::render(std::string_view messages, const ChatOpt
 
 Result<ChatPrompt> ChatTemplate::render(std::span<const Message> messages, const ChatOptions& options) const {
   std::string json = "[";
-  for (const Message& message : messages)
+  for (const Message& message : messages) {
     json += str(json.size() > 1 ? "," : "", "{\"role\":", quoted(message.role),
-                ",\"content\":", quoted(message.content), '}');
+                ",\"content\":", quoted(message.content));
+    if (!message.thought.empty()) {
+      const std::string thought = quoted(message.thought);
+      json += str(",\"reasoning_content\":", thought, ",\"thinking\":", thought);
+    }
+    json += '}';
+  }
   return render(json + "]", options);
 }
 
