@@ -19,16 +19,22 @@ LocalTime clock_time() {
   return {parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec};
 }
 
-Result<LocalTime> parse_time(const std::string& text) {
+}  // namespace
+
+std::optional<LocalTime> parse_time(const std::string& text) {
   LocalTime t;
   int end = 0;
   const int found = std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.year, &t.month, &t.day, &t.hour,
                                 &t.minute, &t.second, &end);
   if (found == 6 && static_cast<std::size_t>(end) == text.size()) return t;
-  return Error{ErrorCode::invalid_argument, "--now: '" + text + "' is no time; write e.g. 2026-11-21T09:03:44"};
+  return std::nullopt;
 }
 
-}  // namespace
+std::string time_text(const LocalTime& t) {
+  char text[80];
+  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d", t.year, t.month, t.day, t.hour, t.minute, t.second);
+  return text;
+}
 
 void add_template_options(CLI::App& app, TemplateArguments& a) {
   app.add_option("--template", a.file, "a file that holds a chat template, in place of the model's own");
@@ -50,9 +56,9 @@ Result<ChatOptions> chat_options(const TemplateArguments& a) {
   if (a.now.empty()) {
     out.now = clock_time();
   } else {
-    auto time = parse_time(a.now);
-    if (!time) return time.error();
-    out.now = *time;
+    out.now = parse_time(a.now);
+    if (!out.now)
+      return Error{ErrorCode::invalid_argument, "--now: '" + a.now + "' is no time; write e.g. 2026-11-21T09:03:44"};
   }
   return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct TemplateArguments {
 };
 /// --template --set --now.
 void add_template_options(CLI::App& app, TemplateArguments& arguments);
+/// A time as --now writes it: 2026-11-21T09:03:44.
+std::optional<strata::LocalTime> parse_time(const std::string& text);
+std::string time_text(const strata::LocalTime& time);
 /// The variables and the time.
 strata::Result<strata::ChatOptions> chat_options(const TemplateArguments& arguments);
 /// The template of a model's file, or the one given instead; without a model that one alone.

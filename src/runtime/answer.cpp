@@ -40,9 +40,9 @@ struct AnswerSplitter::State {
   enum class Place { begin, thought, answer, header, message };
 
   Place place = Place::begin;
-  std::string_view close;    ///< ends the thought
-  bool trims = false;        ///< line ends that come next are left out
-  bool in_thought = false;   ///< the harmony message
+  std::string_view close;   ///< ends the thought
+  bool trims = false;       ///< line ends that come next are left out
+  bool in_thought = false;  ///< the harmony message
   std::string held, answer, thought;
   std::vector<AnswerText> out;
 
@@ -160,15 +160,15 @@ AnswerSplitter& AnswerSplitter::operator=(AnswerSplitter&&) noexcept = default;
 
 std::vector<AnswerText> AnswerSplitter::push(std::string_view text) {
   state_->held += text;
-  while (!state_->held.empty() && state_->step()) {
-  }
+  while (!state_->held.empty() && state_->step()) {}
   return std::exchange(state_->out, {});
 }
 
 std::vector<AnswerText> AnswerSplitter::finish() {
   State& s = *state_;
   if (s.place == State::Place::header) s.held.clear();  // the beginning of a message that never came
-  else s.emit_held(s.held.size(), s.place == State::Place::thought || (s.place == State::Place::message && s.in_thought));
+  else
+    s.emit_held(s.held.size(), s.place == State::Place::thought || (s.place == State::Place::message && s.in_thought));
   return std::exchange(s.out, {});
 }
 
