@@ -83,8 +83,10 @@ class Bench {
  private:
   /// Mean over the decoded tokens: the k-th reads the cache of depth + k tokens.
   double bytes_per_token(int depth) const {
-    double kv = static_cast<double>(model_.summary().kv_bytes_per_token_f16) / 2 * bytes_of_element(a_.load.kv_type);
-    return static_cast<double>(model_.summary().decode_bytes) + kv * (depth + (a_.decode + 1) / 2.0);
+    const ModelSummary& s = model_.summary();
+    const double mean = depth + (a_.decode + 1) / 2.0, near = std::min(mean, static_cast<double>(s.window));
+    const double kv_f16 = static_cast<double>(s.kv_bytes_per_token_f16) * mean + static_cast<double>(s.window_kv_bytes_per_token_f16) * near;
+    return static_cast<double>(s.decode_bytes) + kv_f16 / 2 * bytes_of_element(a_.load.kv_type);
   }
 
   std::vector<Token> random_tokens(int count) {

@@ -109,6 +109,8 @@ Json summary_json(const ModelSummary& s) {
           {"tensor_bytes", s.tensor_bytes},
           {"decode_bytes", s.decode_bytes},
           {"kv_bytes_per_token_f16", s.kv_bytes_per_token_f16},
+          {"window_kv_bytes_per_token_f16", s.window_kv_bytes_per_token_f16},
+          {"window", s.window},
           {"recurrent_bytes", s.recurrent_bytes},
           {"layers", s.layers},
           {"mtp_layers", s.mtp_layers},
@@ -144,6 +146,9 @@ void print_summary(const ModelFile& file, const ModelSummary& s) {
   table.row({"vocabulary", std::to_string(s.vocabulary)});
   table.row({"context", std::to_string(s.context_length) + " tokens"});
   table.row({"cache", byte_text(s.kv_bytes_per_token_f16) + " a token in f16, " + byte_text(2 * s.kv_bytes_per_token_f16) + " in f32" +
+                          (s.window ? "; for the last " + std::to_string(s.window) + " tokens " + byte_text(s.window_kv_bytes_per_token_f16) +
+                                          " and " + byte_text(2 * s.window_kv_bytes_per_token_f16) + " more"
+                                    : "") +
                           (s.recurrent_bytes ? "; " + byte_text(s.recurrent_bytes) + " of recurrent state, as much again for each snapshot (" +
                                                    std::to_string(SessionOptions().max_snapshots) + " at most)"
                                              : "")});

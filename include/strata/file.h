@@ -41,7 +41,10 @@ struct ModelSummary {
   std::uint64_t active_parameters = 0;  ///< that one token uses (chosen experts only), without the embedding table
   std::uint64_t tensor_bytes = 0;
   std::uint64_t decode_bytes = 0;   ///< of weights read to decode one token
-  std::uint64_t kv_bytes_per_token_f16 = 0;  ///< twice that with KvType::f32
+  /// Cache of the layers that look back without end, and of those with a window, which keep its positions only. Twice
+  /// that with KvType::f32.
+  std::uint64_t kv_bytes_per_token_f16 = 0, window_kv_bytes_per_token_f16 = 0;
+  int window = 0;                            ///< positions, the longest of the layers that have one; 0: there is none
   std::uint64_t recurrent_bytes = 0;         ///< per sequence
   int layers = 0;
   int mtp_layers = 0;               ///< multi-token-prediction blocks beside them

@@ -194,10 +194,11 @@ class STRATA_API Sampler {
 
 struct SessionOptions {
   int context = 0;  ///< most tokens it can hold; 0: the model's context length, at most 4096
-  /// For models with recurrent states: a snapshot every so many tokens, to go back to. Where a prompt ends there is one too.
+  /// For models with recurrent states or sliding windows: a snapshot every so many tokens, to go back to. Where a prompt
+  /// ends there is one too.
   int snapshot_every = 256;
   /// Beyond this they are thinned out, older ones more; those of the last prompt stay. Each takes
-  /// `ModelSummary::recurrent_bytes`.
+  /// `ModelSummary::recurrent_bytes`, and holds the layers with windows' cache of one window, which neighbours may share.
   int max_snapshots = 8;
 };
 
@@ -217,8 +218,8 @@ struct Generated {
   std::string text;
   StopReason reason = StopReason::length;
   int prompt_tokens = 0;      ///< of the prompt given
-  /// Prompt tokens that were evaluated: those not already in the session, and on models with recurrent states those
-  /// between the snapshot gone back to and the first that differs.
+  /// Prompt tokens that were evaluated: those not already in the session, and on models with recurrent states or windows
+  /// those between the snapshot gone back to and the first that differs.
   int prompt_evaluated = 0;
   double prompt_seconds = 0;  ///< until the prompt was evaluated
   double first_token_seconds = 0;  ///< until the first token was sampled
@@ -237,9 +238,9 @@ using OnHidden = std::function<void(int position, std::span<const float> hidden)
 struct MemoryPlan {
   std::uint64_t weights = 0;      ///< shared by all sessions of the model
   std::uint64_t activations = 0;  ///< likewise
-  std::uint64_t cache = 0;        ///< keys and values of a full context
+  std::uint64_t cache = 0;        ///< keys and values of a full context; of layers with a window, what it touches
   std::uint64_t states = 0;       ///< recurrent
-  std::uint64_t snapshots = 0;    ///< of recurrent states, as many as are allowed
+  std::uint64_t snapshots = 0;    ///< of recurrent states and windows, as many as are allowed
   std::uint64_t total() const { return weights + activations + cache + states + snapshots; }
 };
 
@@ -270,12 +271,14 @@ class STRATA_API Session {
   /// Makes the timeline equal to `tokens`, evaluating only what follows the longest common prefix (at least the last
   /// token where its logits are not known). Returns how many tokens were evaluated.
   Result<int> sync(std::span<const Token> tokens);
-  /// Forgets all tokens from `length` on. Recurrent models go back to the nearest snapshot and replay up to `length`.
+  /// Forgets all tokens from `length` on. Models with recurrent states, and those with windows beyond some 64 tokens, go
+  /// back to the nearest snapshot and replay up to `length`.
   Result<void> truncate(int length);
   /// A second timeline with the same past; pages are shared until one of them writes.
   Result<Session> fork() const;
   /// Drops `count` tokens after the first `keep`; those behind them move up, their keys rotated to their new positions.
-  /// Unlike everything else here this approximates: what moved up keeps what it saw of the dropped tokens. `logits` stay.
+  /// Unlike everything else here this approximates: what moved up keeps what it saw of the dropped tokens, and `logits`
+  /// stay. Where a window of what is left would reach tokens that it has passed for good, all is evaluated anew instead.
   /// Errors: unsupported where states are recurrent or keys are not rotated last, with the reason.
   Result<void> shift(int keep, int count);
   /// Whether the model allows that; the error says why not.

@@ -48,8 +48,8 @@ constexpr TensorType cache_type(KvType type) {
   return types[static_cast<std::size_t>(type)];
 }
 
-/// What one device remembers of sequences. A page holds `page_tokens` positions of every attention layer on the device,
-/// a slot holds all its recurrent states. Layers of other devices have no heads or no floats here.
+/// What one device remembers of sequences, in pieces of three kinds. Layers of other devices have no heads or no floats
+/// here.
 struct StateLayout {
   std::vector<graph::KvLayer> kv;
   std::vector<graph::RecurrentState> recurrent;
@@ -57,20 +57,26 @@ struct StateLayout {
   int page_tokens = 64;
 };
 
-enum class Piece : std::uint8_t { page, slot };
+enum class Piece : std::uint8_t {
+  page,       ///< `page_tokens` positions of every attention layer that looks back without end
+  near_page,  ///< the same of every attention layer with a window; what is out of the window need not be kept
+  slot,       ///< all recurrent states at one moment
+};
+inline constexpr Piece kPieces[] = {Piece::page, Piece::near_page, Piece::slot};
+/// Which pages hold a layer's cache.
+constexpr Piece pages_of(const graph::KvLayer& layer) { return layer.window > 0 ? Piece::near_page : Piece::page; }
 
-/// Pages and slots on a device, numbered from 0. The runtime counts references; the store only holds bytes.
+/// Pages and slots on a device, each kind numbered from 0. The runtime counts references; the store only holds bytes.
 /// Calls are ordered with the programs of the same device.
 class StateStore {
  public:
   virtual ~StateStore() = default;
-  /// Makes room for at least this many; what is there stays.
-  virtual Result<void> reserve(int pages, int slots) = 0;
-  virtual Result<void> copy_page(int from, int to) = 0;
-  virtual Result<void> copy_slot(int from, int to) = 0;
+  /// Makes room for at least this many of a kind; what is there stays.
+  virtual Result<void> reserve(Piece kind, int count) = 0;
+  virtual Result<void> copy(Piece kind, int from, int to) = 0;
   virtual Result<void> clear_slot(int slot) = 0;
-  /// Copies a page or slot to or from the host, without padding. A page: for each attention layer its keys
-  /// [kv_heads][page_tokens][k_dim], then its values [kv_heads][page_tokens][v_dim], in the cache's type. A slot: the
+  /// Copies a page or slot to or from the host, without padding. A page: for each of its attention layers the keys
+  /// [kv_heads][page_tokens][k_dim], then the values [kv_heads][page_tokens][v_dim], in the cache's type. A slot: the
   /// floats of each recurrent state. The span has exactly that many bytes.
   virtual Result<void> read(Piece kind, int index, std::span<std::byte> bytes) = 0;
   virtual Result<void> write(Piece kind, int index, std::span<const std::byte> bytes) = 0;
@@ -83,8 +89,13 @@ struct SequenceStep {
   int count = 0;
   int position = 0;
   std::span<const int> pages;  ///< by position / page_tokens, covering position + count
+  /// Likewise. Those before the window of the first row are -1 or of any content: nothing may read them.
+  std::span<const int> near_pages;
   int slot = 0;                ///< its recurrent states, read and advanced by `count` tokens
   int context = 0;             ///< positions that the sequence is made for; some RopeTables depend on it
+  std::span<const int> pages_of(const graph::KvLayer& layer) const {
+    return backend::pages_of(layer) == Piece::near_page ? near_pages : pages;
+  }
 };
 
 /// One step; valid until the call returns (a device that runs later copies it).

@@ -171,7 +171,7 @@ WeightSource source_of(const std::vector<std::byte>& bytes, bool mapped) {
 /// The state of one sequence, as a runtime would keep it.
 struct Timeline {
   int position = 0;
-  std::vector<int> pages;
+  std::vector<int> pages, near_pages;
 };
 
 /// One device at work on one scenario.
@@ -205,9 +205,9 @@ class Runner {
       if (!program) return program.error();
       programs_.push_back(std::move(*program));
     }
-    for (int i = 0; i < s_.sequences; i++) timelines_.push_back({s_.start, {}});
+    for (int i = 0; i < s_.sequences; i++) timelines_.push_back({s_.start, {}, {}});
     for (auto& state : states_) {
-      if (auto ok = state->reserve(1, s_.sequences); !ok) return ok;
+      if (auto ok = state->reserve(Piece::slot, s_.sequences); !ok) return ok;
       for (int i = 0; i < s_.sequences; i++)
         if (auto ok = state->clear_slot(slot(i)); !ok) return ok;
     }
@@ -216,22 +216,50 @@ class Runner {
 
   int slot(int sequence) const { return s_.sequences - 1 - sequence; }
 
-  /// Pages are taken in the order in which sequences come to need them, so that theirs interleave.
+  /// Pages are taken in the order in which sequences come to need them, so that theirs interleave. Those that fell out
+  /// of the window go to whoever needs one next.
   Result<void> extend(Timeline& timeline, int positions) {
-    while (!s_.graph.kv_layers.empty() && static_cast<int>(timeline.pages.size()) * s_.page_tokens < positions)
-      timeline.pages.push_back(next_page_++);
-    for (auto& state : states_)
-      if (auto ok = state->reserve(next_page_, s_.sequences); !ok) return ok;
+    int window = 0;
+    bool far = false;
+    for (const graph::KvLayer& layer : s_.graph.kv_layers) {
+      window = std::max(window, layer.window);
+      far = far || layer.window == 0;
+    }
+    const int seen = window > 0 ? std::max(0, timeline.position - window + 1) / s_.page_tokens : 0;
+    for (int i = 0; i < std::min(seen, static_cast<int>(timeline.near_pages.size())); i++)
+      if (int& page = timeline.near_pages[i]; page >= 0) free_near_pages_.push_back(std::exchange(page, -1));
+    while (far && static_cast<int>(timeline.pages.size()) * s_.page_tokens < positions) timeline.pages.push_back(next_page_++);
+    while (window > 0 && static_cast<int>(timeline.near_pages.size()) * s_.page_tokens < positions)
+      if (static_cast<int>(timeline.near_pages.size()) < seen)
+        timeline.near_pages.push_back(-1);
+      else
+        timeline.near_pages.push_back(take_near_page());
+    for (auto& state : states_) {
+      if (auto ok = state->reserve(Piece::page, next_page_); !ok) return ok;
+      if (auto ok = state->reserve(Piece::near_page, next_near_page_); !ok) return ok;
+    }
     return {};
   }
 
+  int take_near_page() {
+    if (free_near_pages_.empty()) return next_near_page_++;
+    const int page = free_near_pages_.back();
+    free_near_pages_.pop_back();
+    return page;
+  }
+
   Result<void> fork(int from, int to) {
-    timelines_[to] = {timelines_[from].position, {}};
+    for (int page : timelines_[to].near_pages)
+      if (page >= 0) free_near_pages_.push_back(page);
+    timelines_[to] = {timelines_[from].position, {}, {}};
     if (auto ok = extend(timelines_[to], timelines_[from].position); !ok) return ok;
     for (auto& state : states_) {
       for (std::size_t i = 0; i < timelines_[to].pages.size(); i++)
-        if (auto ok = state->copy_page(timelines_[from].pages[i], timelines_[to].pages[i]); !ok) return ok;
-      if (auto ok = state->copy_slot(slot(from), slot(to)); !ok) return ok;
+        if (auto ok = state->copy(Piece::page, timelines_[from].pages[i], timelines_[to].pages[i]); !ok) return ok;
+      for (std::size_t i = 0; i < timelines_[to].near_pages.size(); i++)
+        if (timelines_[to].near_pages[i] >= 0)
+          if (auto ok = state->copy(Piece::near_page, timelines_[from].near_pages[i], timelines_[to].near_pages[i]); !ok) return ok;
+      if (auto ok = state->copy(Piece::slot, slot(from), slot(to)); !ok) return ok;
     }
     return {};
   }
@@ -246,7 +274,7 @@ class Runner {
       Timeline& timeline = timelines_[p.sequence];
       if (auto ok = extend(timeline, timeline.position + p.tokens); !ok) return ok;
       sequences.push_back(
-          {static_cast<int>(tokens.size()), p.tokens, timeline.position, timeline.pages, slot(p.sequence), s_.context});
+          {static_cast<int>(tokens.size()), p.tokens, timeline.position, timeline.pages, timeline.near_pages, slot(p.sequence), s_.context});
       for (int t = 0; t < p.tokens; t++) {
         // A token is a function of its sequence and position: how a sequence is cut into steps does not change it.
         tokens.push_back(static_cast<std::int32_t>(Random(timeline.position * 64 + p.sequence).bits() % vocabulary()));
@@ -307,7 +335,8 @@ class Runner {
   std::vector<std::unique_ptr<StateStore>> states_;  // by stage
   std::vector<std::unique_ptr<Program>> programs_;   // by stage
   std::vector<Timeline> timelines_;
-  int next_page_ = 0;
+  int next_page_ = 0, next_near_page_ = 0;
+  std::vector<int> free_near_pages_;
   Outcome outcome_;
 };
 

@@ -210,26 +210,29 @@ Result<void> Engine::make_state(KvType type) {
     if (kv.k_dim % static_cast<int>(info.block) != 0 || kv.v_dim % static_cast<int>(info.block) != 0)
       return fail(ErrorCode::unsupported, file_->path(), ": a cache of type ", info.name, " needs heads of whole blocks of ", info.block,
                   " elements, and layer ", kv.layer, " has keys of ", kv.k_dim, " and values of ", kv.v_dim, "; use f16");
-  pool_.set_geometry(page_tokens, !graph.recurrent_states.empty());
+  StatePool::Geometry geometry{page_tokens, !graph.recurrent_states.empty()};
+  auto bytes_of = [&geometry](backend::Piece kind) -> std::uint64_t& { return geometry.bytes[static_cast<std::size_t>(kind)]; };
   for (std::size_t p = 0; p < places_.size(); ++p) {
     backend::StateLayout layout;
     layout.type = kv_type_;
     auto here = [&](int layer) { return device_of_layer_[static_cast<std::size_t>(layer)] == static_cast<int>(p); };
     for (graph::KvLayer kv : graph.kv_layers) {
       if (!here(kv.layer)) kv.kv_heads = 0;
-      pool_.page_bytes += static_cast<std::uint64_t>(page_tokens) * kv.kv_heads *
+      geometry.window = std::max(geometry.window, kv.window);
+      bytes_of(backend::pages_of(kv)) += static_cast<std::uint64_t>(page_tokens) * kv.kv_heads *
                            row_bytes(info.type, static_cast<std::size_t>(kv.k_dim + kv.v_dim));
       layout.kv.push_back(kv);
     }
     for (graph::RecurrentState state : graph.recurrent_states) {
       if (!here(state.layer)) state.floats = 0;
-      pool_.slot_bytes += state.floats * sizeof(float);
+      bytes_of(backend::Piece::slot) += state.floats * sizeof(float);
       layout.recurrent.push_back(state);
     }
     auto store = places_[p].device->make_state(layout);
     if (!store) return store.error();
     pool_.add(std::move(*store));
   }
+  pool_.set_geometry(geometry);
   return {};
 }
 

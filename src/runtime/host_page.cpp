@@ -3,12 +3,14 @@
 
 namespace strata::runtime {
 
-HostPage::HostPage(Engine& engine) : engine_(engine), page_tokens_(engine.pool().page_tokens()) {
+HostPage::HostPage(Engine& engine, backend::Piece kind) : engine_(engine), kind_(kind), page_tokens_(engine.pool().page_tokens()) {
   const TensorType type = backend::cache_type(engine.kv_type());
   stores_.resize(engine.pool().stores());
-  for (const graph::KvLayer& kv : engine.blueprint().graph.kv_layers) {
+  for (int cache = -1; const graph::KvLayer& kv : engine.blueprint().graph.kv_layers) {
+    ++cache;
+    if (backend::pages_of(kv) != kind) continue;
     const auto store = static_cast<std::size_t>(engine.place_of(kv.layer));
-    Layer layer{store, kv.kv_heads, 0, 0, row_bytes(type, static_cast<std::size_t>(kv.k_dim)),
+    Layer layer{cache, store, kv.kv_heads, 0, 0, row_bytes(type, static_cast<std::size_t>(kv.k_dim)),
                 row_bytes(type, static_cast<std::size_t>(kv.v_dim))};
     const auto rows = static_cast<std::size_t>(kv.kv_heads) * static_cast<std::size_t>(page_tokens_);
     std::vector<std::byte>& bytes = stores_[store];
@@ -21,13 +23,13 @@ HostPage::HostPage(Engine& engine) : engine_(engine), page_tokens_(engine.pool()
 
 Result<void> HostPage::read(int page) {
   for (std::size_t s = 0; s < stores_.size(); ++s)
-    if (auto done = engine_.pool().store(s).read(backend::Piece::page, page, stores_[s]); !done) return done;
+    if (auto done = engine_.pool().store(s).read(kind_, page, stores_[s]); !done) return done;
   return {};
 }
 
 Result<void> HostPage::write(int page) {
   for (std::size_t s = 0; s < stores_.size(); ++s)
-    if (auto done = engine_.pool().store(s).write(backend::Piece::page, page, stores_[s]); !done) return done;
+    if (auto done = engine_.pool().store(s).write(kind_, page, stores_[s]); !done) return done;
   return {};
 }
 

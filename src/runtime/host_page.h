@@ -11,12 +11,14 @@ namespace strata::runtime {
 /// `read` and `write` need the engine's mutex.
 class HostPage {
  public:
-  explicit HostPage(Engine& engine);
+  /// `kind`: page or near_page. Its layers are those of Graph::kv_layers that such pages hold, in that order.
+  HostPage(Engine& engine, backend::Piece kind);
 
   Result<void> read(int page);
   Result<void> write(int page);
 
   int layers() const { return static_cast<int>(layers_.size()); }
+  int cache(int layer) const { return at(layer).cache; }  ///< its index in Graph::kv_layers
   int heads(int layer) const { return at(layer).heads; }
   std::size_t key_bytes(int layer) const { return at(layer).key_bytes; }      ///< of one head at one position
   std::size_t value_bytes(int layer) const { return at(layer).value_bytes; }  ///< likewise
@@ -41,6 +43,7 @@ class HostPage {
 
  private:
   struct Layer {
+    int cache;
     std::size_t store;        ///< whose page holds it
     int heads;
     std::size_t keys, values;  ///< where they begin in that page
@@ -53,8 +56,9 @@ class HostPage {
   }
 
   Engine& engine_;
+  backend::Piece kind_;
   int page_tokens_;
-  std::vector<Layer> layers_;                   ///< as Graph::kv_layers
+  std::vector<Layer> layers_;
   std::vector<std::vector<std::byte>> stores_;  ///< by place
 };
 

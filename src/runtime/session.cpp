@@ -55,13 +55,13 @@ std::uint64_t Session::memory() const { return state_->sequence->bytes(); }
 
 MemoryPlan Session::memory_plan() const {
   const runtime::StatePool& pool = state_->engine->pool();
-  const auto pages = (static_cast<std::uint64_t>(state_->context) + pool.page_tokens() - 1) / pool.page_tokens();
   MemoryPlan plan;
   plan.weights = state_->engine->weight_bytes();
   plan.activations = state_->engine->activation_bytes();
-  plan.cache = pages * pool.page_bytes;
-  plan.states = pool.slot_bytes;
-  plan.snapshots = static_cast<std::uint64_t>(state_->sequence->max_snapshots()) * pool.slot_bytes;
+  const auto peak = state_->sequence->peak(state_->context, state_->pass->capacity.tokens);
+  plan.cache = peak.cache;
+  plan.states = pool.piece_bytes(backend::Piece::slot);
+  plan.snapshots = peak.snapshots;
   return plan;
 }
 
@@ -151,7 +151,8 @@ class Stepper {
     for (const Share& share : shares) {
       const Session::State& state = *states_[share.work];
       const runtime::Sequence& sequence = *state.sequence;
-      sequences.push_back({row, share.count, sequence.length(), sequence.pages(), std::max(sequence.slot(), 0), state.context});
+      sequences.push_back({row, share.count, sequence.length(), sequence.pages(), sequence.near_pages(),
+                           std::max(sequence.slot(), 0), state.context});
       row += share.count;
     }
     bool logits = false, hidden = false;

@@ -67,31 +67,31 @@ class Rotation {
   std::vector<float> row_;
 };
 
-/// Copies positions [keep + count, end) of `from` to [keep, ...) of `to`, which has pages of its own there.
-Result<void> move_rows(runtime::Engine& engine, const runtime::Sequence& from, const runtime::Sequence& to, int keep, int count, int end,
-                       std::vector<Rotation>& rotations) {
+/// Copies positions [first + count, end) of the pages `from` to [first, ...) of the pages `to`.
+Result<void> move_rows(runtime::Engine& engine, backend::Piece kind, std::span<const int> from, std::span<const int> to, int first, int count,
+                       int end, std::vector<Rotation>& rotations) {
   const int per_page = engine.pool().page_tokens();
-  runtime::HostPage source(engine), target(engine);
+  runtime::HostPage source(engine, kind), target(engine, kind);
   int source_page = -1, target_page = -1;
-  for (int position = keep; position < end - count; ++position) {
+  for (int position = first; position < end - count; ++position) {
     if (position / per_page != target_page) {
       if (target_page >= 0)
-        if (auto written = target.write(to.pages()[size(target_page)]); !written) return written;
+        if (auto written = target.write(to[size(target_page)]); !written) return written;
       target_page = position / per_page;
-      if (auto read = target.read(to.pages()[size(target_page)]); !read) return read;
+      if (auto read = target.read(to[size(target_page)]); !read) return read;
     }
     const int old = position + count;
     if (old / per_page != source_page) {
       source_page = old / per_page;
-      if (auto read = source.read(from.pages()[size(source_page)]); !read) return read;
+      if (auto read = source.read(from[size(source_page)]); !read) return read;
     }
     for (int layer = 0; layer < source.layers(); ++layer)
       for (int head = 0; head < source.heads(layer); ++head) {
-        rotations[size(layer)].apply(source.key(layer, head, old % per_page), target.key(layer, head, position % per_page));
+        rotations[size(source.cache(layer))].apply(source.key(layer, head, old % per_page), target.key(layer, head, position % per_page));
         std::copy_n(source.value(layer, head, old % per_page), source.value_bytes(layer), target.value(layer, head, position % per_page));
       }
   }
-  return target_page >= 0 ? target.write(to.pages()[size(target_page)]) : Result<void>();
+  return target_page >= 0 ? target.write(to[size(target_page)]) : Result<void>();
 }
 
 }  // namespace
@@ -115,14 +115,22 @@ Result<void> Session::shift(int keep, int count) {
   for (std::size_t layer = 0; layer < tables->size(); ++layer)
     rotations.emplace_back(*(*tables)[layer], state.context, graph.kv_layers[layer].k_dim, -count, backend::cache_type(engine.kv_type()));
 
-  std::lock_guard lock(engine.mutex());
-  auto moved = state.sequence->fork();
-  if (!moved) return moved.error();
-  if (auto back = moved->rewind(keep); !back) return back.error();
-  if (auto prepared = moved->prepare(held - keep - count); !prepared) return prepared;
-  if (auto done = move_rows(engine, *state.sequence, *moved, keep, count, held, rotations); !done) return done;
-  if (auto advanced = moved->advance(held - keep - count); !advanced) return advanced;
-  state.sequence.emplace(std::move(*moved));
+  std::unique_lock lock(engine.mutex());
+  const runtime::Sequence& old = *state.sequence;
+  if (!old.can_drop(keep, count)) {
+    const std::vector<Token> rest(state.tokens.begin() + keep + count, state.tokens.end());
+    lock.unlock();
+    if (auto cut = truncate(keep); !cut) return cut;
+    return evaluate(rest);
+  }
+  auto shorter = old.without(keep, count);
+  if (!shorter) return shorter.error();
+  if (auto done = move_rows(engine, backend::Piece::page, old.pages(), shorter->pages(), keep, count, held, rotations); !done) return done;
+  const int near_first = engine.pool().window() > 0 ? std::max(keep, shorter->near_from()) : held;
+  if (auto done = move_rows(engine, backend::Piece::near_page, old.near_pages(), shorter->near_pages(), near_first, count, held, rotations); !done)
+    return done;
+  if (auto advanced = shorter->advance(held - keep - count); !advanced) return advanced;
+  state.sequence.emplace(std::move(*shorter));
   state.tokens.erase(state.tokens.begin() + keep, state.tokens.begin() + keep + count);
   state.prompt_end = 0;
   state.prompt_logits.clear();

@@ -1,6 +1,7 @@
 // Owns: counting parameters and bytes of a recorded graph. Knows no device.
 #include "runtime/summary.h"
 
+#include <algorithm>
 #include <map>
 
 namespace strata::runtime {
@@ -56,8 +57,11 @@ ModelSummary summarise(const models::Blueprint& blueprint, const gguf::File& fil
         out.active_parameters += share.elements;
         out.decode_bytes += share.bytes;
       }
-  for (const graph::KvLayer& kv : graph.kv_layers)
-    out.kv_bytes_per_token_f16 += 2 * static_cast<std::uint64_t>(kv.kv_heads) * static_cast<std::uint64_t>(kv.k_dim + kv.v_dim);
+  for (const graph::KvLayer& kv : graph.kv_layers) {
+    std::uint64_t& bytes = kv.window > 0 ? out.window_kv_bytes_per_token_f16 : out.kv_bytes_per_token_f16;
+    bytes += 2 * static_cast<std::uint64_t>(kv.kv_heads) * static_cast<std::uint64_t>(kv.k_dim + kv.v_dim);
+    out.window = std::max(out.window, kv.window);
+  }
   for (const graph::RecurrentState& state : graph.recurrent_states) out.recurrent_bytes += state.floats * sizeof(float);
   return out;
 }

@@ -75,7 +75,7 @@ void converse(const Model& model, Rendering rendering, const Conversation& shape
     history.insert(history.end(), answer.begin(), answer.end());
   }
   const MemoryPlan plan = session.memory_plan();
-  CHECK(plan.snapshots == 8 * model.summary().recurrent_bytes);
+  CHECK(plan.snapshots >= 8 * model.summary().recurrent_bytes);
   CHECK(session.memory() <= plan.cache + plan.states + plan.snapshots);
 }
 
@@ -85,7 +85,7 @@ TEST_CASE("twenty turns over 8000 tokens evaluate what is new, on hybrid models 
 }
 
 TEST_CASE("turns evaluate what is new, whatever the model") {
-  for (const char* architecture : {"qwen35moe", "llama"})
+  for (const char* architecture : {"qwen35moe", "llama", "gemma3"})
     for (Rendering rendering : {Rendering::grows, Rendering::stripped}) {
       INFO(architecture << (rendering == Rendering::grows ? " grows" : " stripped"));
       converse(load(write_tiny_model(architecture, "Q8_0")), rendering, {6, 150, 40});
@@ -100,7 +100,7 @@ TEST_CASE("turns of qwen3next evaluate what is new") {
 }
 
 TEST_CASE("the same prompt again evaluates nothing, an earlier one what follows a snapshot") {
-  for (const char* architecture : {"qwen35", "llama"}) {
+  for (const char* architecture : {"qwen35", "llama", "gemma3"}) {
     INFO(architecture);
     Model model = load(write_tiny_model(architecture, "F32"));
     std::mt19937 random(3);
@@ -123,10 +123,10 @@ TEST_CASE("the same prompt again evaluates nothing, an earlier one what follows 
     GenerateOptions one;
     one.max_tokens = 1;
     CHECK(fork.generate(prompt, sampler, one).value_or_throw().prompt_evaluated == 0);
-    // Another end from token 600 on: recurrent states go back to the snapshot at 512.
+    // Another end from token 600 on: recurrent states and windows go back to the snapshot at 512.
     auto edited = prompt;
     edited[600] = (edited[600] + 1) % 512;
-    CHECK(generate(edited).prompt_evaluated == (model.summary().recurrent_bytes ? 700 - 512 : 100));
+    CHECK(generate(edited).prompt_evaluated == (architecture != std::string("llama") ? 700 - 512 : 100));
     check_from_scratch(session);
   }
 }

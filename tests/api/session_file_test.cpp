@@ -47,7 +47,7 @@ void generate(Session& session, std::span<const Token> prompt) {
 
 TEST_CASE("a loaded session goes on as the saved one, to the bit") {
   const std::string path = temporary_path("session");
-  for (const char* architecture : {"llama", "qwen35", "qwen35moe"})
+  for (const char* architecture : {"llama", "qwen35", "qwen35moe", "gemma3"})
     for (const char* device : {"cpu", "cpu=2,ref"}) {
       INFO(architecture << " on " << device);
       Model model = load(write_tiny_model(architecture, "Q8_0"), device);
@@ -115,10 +115,11 @@ TEST_CASE("an empty session is saved and loaded") {
 }
 
 TEST_CASE("damaged files are refused and leave the session as it was") {
+  const char* architecture = GENERATE("qwen35", "gemma3");
   const std::string path = temporary_path("session"), broken = temporary_path("broken-session");
-  Model model = load(write_tiny_model("qwen35", "Q8_0"));
+  Model model = load(write_tiny_model(architecture, "Q8_0"));
   Session session = Session::create(model, {256, 16, 2}).value_or_throw();
-  generate(session, random_tokens(70, 1));
+  generate(session, random_tokens(170, 1));
   session.save(path).value_or_throw();
   const std::string good = read_text(path);
 
@@ -136,12 +137,13 @@ TEST_CASE("damaged files are refused and leave the session as it was") {
     REQUIRE((loaded.error().code == ErrorCode::bad_file || loaded.error().code == ErrorCode::unsupported));
     ++refused;
   };
+  constexpr int kHeader = 8 + 8 + 8 + 13 * 4 + 8;
   std::mt19937 random(4);
   for (std::size_t size : {0u, 1u, 8u, 50u, 71u, 80u}) try_bytes(std::string_view(good).substr(0, size));
   for (int i = 0; i < 40; ++i) try_bytes(std::string_view(good).substr(0, random() % good.size()));
   try_bytes(std::string_view(good).substr(0, good.size() - 1));
   try_bytes(good + '\0');
-  for (std::size_t bit = 0; bit < 72 * 8; ++bit) {  // the header and its checksum
+  for (std::size_t bit = 0; bit < std::size_t{kHeader} * 8; ++bit) {  // the header and its checksum
     std::string bad = good;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
     try_bytes(bad);
@@ -152,7 +154,7 @@ TEST_CASE("damaged files are refused and leave the session as it was") {
     bad[at] = static_cast<char>(bad[at] ^ (1 << random() % 8));
     try_bytes(bad);
   }
-  CHECK(refused == 6 + 40 + 2 + 576 + 150);
+  CHECK(refused == 6 + 40 + 2 + kHeader * 8 + 150);
   CHECK(std::ranges::equal(other.tokens(), tokens));
   CHECK(copy(other.logits()) == logits);
   other.evaluate(random_tokens(5, 5)).value_or_throw();

@@ -37,7 +37,7 @@ Model load(const std::string& path, const std::string& device, KvType kv) {
 
 TEST_CASE("a shifted timeline of one layer is that of the tokens left") {
   const auto tokens = some_tokens(300, 13), next = some_tokens(9, 29);
-  for (const char* architecture : {"llama", "qwen3"}) {  // adjacent pairs, and halves
+  for (const char* architecture : {"llama", "qwen3", "gemma3"}) {  // adjacent pairs; halves; halves and a window of 100
     const std::string path = temporary_path("one-layer.gguf");
     edit_model(write_tiny_model(architecture, "F32"), path,
                [](const gguf::Tensor& tensor, std::vector<float>&) { return !tensor.name.starts_with("blk.") || tensor.name.starts_with("blk.0."); },
@@ -89,7 +89,8 @@ TEST_CASE("shifts are refused where they cannot be meant") {
 }
 
 TEST_CASE("generation goes on beyond the context when it may shift") {
-  Model model = load(write_tiny_model("llama", "Q8_0"), "cpu", KvType::f16);
+  const char* architecture = GENERATE("llama", "gemma3");
+  Model model = load(write_tiny_model(architecture, "Q8_0"), "cpu", KvType::f16);
   Session session = Session::create(model, {96}).value_or_throw();
   const auto prompt = some_tokens(40, 11);
   GenerateOptions options;

@@ -191,7 +191,8 @@ class Runner {
     REQUIRE(stages.size() == 1);
     program_ = device_->compile(graph_, stages[0], weights, {capacity, capacity}).value_or_throw();
     state_ = device_->make_state({graph_.kv_layers, graph_.recurrent_states, kv, kPageTokens}).value_or_throw();
-    state_->reserve(kPages * sequences, sequences).value_or_throw();
+    state_->reserve(backend::Piece::page, kPages * sequences).value_or_throw();
+    state_->reserve(backend::Piece::slot, sequences).value_or_throw();
   }
 
   /// Sequence `i` from its start; its pages are scattered.
@@ -212,7 +213,7 @@ class Runner {
     std::vector<backend::SequenceStep> sequences;
     for (const Part& part : parts) {
       sequences.push_back({static_cast<int>(tokens.size()), static_cast<int>(part.tokens.size()), part.line->position,
-                           part.line->pages, part.line->slot});
+                           part.line->pages, {}, part.line->slot});
       for (std::int32_t t : part.tokens) {
         tokens.push_back(t);
         positions.push_back(part.line->position++);

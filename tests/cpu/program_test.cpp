@@ -31,7 +31,7 @@ struct Doubler {
   Result<void> run(std::size_t rows) {
     std::vector<std::int32_t> tokens(rows, 0), positions(rows);
     std::iota(positions.begin(), positions.end(), 0);
-    backend::SequenceStep sequence{0, static_cast<int>(rows), 0, {}, 0};
+    backend::SequenceStep sequence{0, static_cast<int>(rows), 0, {}, {}, 0};
     return program->run({tokens, positions, {}, {&sequence, 1}}, *state);
   }
 };
@@ -149,7 +149,7 @@ TEST_CASE("token ids outside the vocabulary are an error, and the next step is f
   Timeline line = runner.start(0, 1);
   for (std::int32_t token : {-1, kVocabulary}) {
     const std::int32_t position = 0;
-    backend::SequenceStep sequence{0, 1, 0, line.pages, 0};
+    backend::SequenceStep sequence{0, 1, 0, line.pages, {}, 0};
     auto run = runner.program().run({{&token, 1}, {&position, 1}, {}, {&sequence, 1}}, runner.state());
     REQUIRE(!run);
     CHECK(contains(run.error().message, "token_embd"));
@@ -169,13 +169,14 @@ TEST_CASE("state: what was there stays, copies are copies, slots are cleared") {
   // A copy of the sequence after 37 tokens, in other pages (the third is part full) and another slot.
   Timeline copy = runner.start(1, 2);
   for (int p = 0; p < 3; ++p)
-    REQUIRE(runner.state().copy_page(line.pages[static_cast<std::size_t>(p)], copy.pages[static_cast<std::size_t>(p)]));
-  REQUIRE(runner.state().copy_slot(line.slot, copy.slot));
+    REQUIRE(runner.state().copy(backend::Piece::page, line.pages[static_cast<std::size_t>(p)], copy.pages[static_cast<std::size_t>(p)]));
+  REQUIRE(runner.state().copy(backend::Piece::slot, line.slot, copy.slot));
   copy.position = line.position;
   const std::uint64_t bytes = runner.state().bytes();
-  REQUIRE(runner.state().reserve(Runner::kPages * 2 + 5, 3));
+  REQUIRE(runner.state().reserve(backend::Piece::page, Runner::kPages * 2 + 5));
+  REQUIRE(runner.state().reserve(backend::Piece::slot, 3));
   CHECK(runner.state().bytes() > bytes);
-  REQUIRE(runner.state().reserve(1, 1));
+  REQUIRE(runner.state().reserve(backend::Piece::page, 1));
 
   const auto expected = runner.step({{&line, all.subspan(37)}});
   CHECK(same_bits(runner.step({{&copy, all.subspan(37)}}), expected));
@@ -185,9 +186,9 @@ TEST_CASE("state: what was there stays, copies are copies, slots are cleared") {
   const auto again = runner.step({{&line, all}});
   CHECK(same_bits(std::span(again).subspan(37 * kVocabulary), expected));
 
-  CHECK(!runner.state().copy_page(0, Runner::kPages * 2 + 5));
-  CHECK(!runner.state().copy_page(-1, 0));
-  CHECK(!runner.state().copy_slot(0, 3));
+  CHECK(!runner.state().copy(backend::Piece::page, 0, Runner::kPages * 2 + 5));
+  CHECK(!runner.state().copy(backend::Piece::page, -1, 0));
+  CHECK(!runner.state().copy(backend::Piece::slot, 0, 3));
   CHECK(!runner.state().clear_slot(3));
   backend::StateLayout layout;
   layout.page_tokens = 0;

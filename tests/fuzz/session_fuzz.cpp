@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -27,21 +28,23 @@ std::string path_of(const char* name) {
   return (std::filesystem::temp_directory_path() / ("strata-fuzz-" + std::to_string(::getpid()) + "-" + name)).string();
 }
 
+constexpr int kContext = 256;
+
 struct Fixture {
   Model model;
   Session session;
-  std::string good;  ///< a saved session with states, snapshots and logits
+  std::string good;  ///< a saved session with states or windows, snapshots and logits
 
-  static Fixture make() {
+  static Fixture make(const char* architecture) {
     ModelOptions options;
     options.device = "cpu";
     options.threads = 1;
-    Model model = Model::load(test::write_tiny_model("qwen35", "Q8_0"), options).value_or_throw();
-    Session session = Session::create(model, {96, 16, 2}).value_or_throw();
+    Model model = Model::load(test::write_tiny_model(architecture, "Q8_0"), options).value_or_throw();
+    Session session = Session::create(model, {kContext, 64, 2}).value_or_throw();
     Sampler sampler;
     GenerateOptions generate;
     generate.max_tokens = 3;
-    session.generate(std::vector<Token>(40, 7), sampler, generate).value_or_throw();
+    session.generate(std::vector<Token>(200, 7), sampler, generate).value_or_throw();
     const std::string path = path_of("good");
     session.save(path).value_or_throw();
     std::ifstream in(path, std::ios::binary);
@@ -53,7 +56,7 @@ struct Fixture {
 
 /// Makes both checksums true for what the bytes say.
 void mend(std::string& bytes) {
-  constexpr std::size_t kHeader = 60;
+  constexpr std::size_t kHeader = 76;
   auto put = [&](std::size_t at) {
     Checksum sum;
     sum.add(std::as_bytes(std::span(bytes.data(), at)));
@@ -68,8 +71,9 @@ void mend(std::string& bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Fixture fixture = Fixture::make();
+  static std::array<Fixture, 2> fixtures = {Fixture::make("qwen35"), Fixture::make("gemma3")};
   if (size < 1) return 0;
+  Fixture& fixture = fixtures[data[0] / 3 % 2];
   const int mode = data[0] % 3;
   std::string bytes = mode == 0 ? std::string(reinterpret_cast<const char*>(data) + 1, size - 1) : fixture.good;
   if (mode != 0) {
@@ -93,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const Token next[] = {3};
-  if (session.tokens().size() < 96) require(session.evaluate(next).ok());
+  if (session.tokens().size() < kContext) require(session.evaluate(next).ok());
   require(session.truncate(static_cast<int>(session.tokens().size() / 2)).ok());
   return 0;
 }

@@ -339,7 +339,7 @@ TEST_CASE("gemma4-assistant drafts from the model's caches as a plain forward pa
     INFO(id);
     auto device = backend::open_device(id, {2, ""}).value_or_throw();
     auto state = device->make_state({model->graph.kv_layers, model->graph.recurrent_states, backend::KvType::f32, 16}).value_or_throw();
-    state->reserve(4, 1).value_or_throw();
+    for (backend::Piece kind : backend::kPieces) state->reserve(kind, 4).value_or_throw();
     Running target(*device, *model, *model_file, *model_file), drafter(*device, draft->blueprint, *draft_file, *model_file);
     const std::vector<int> pages{2, 0, 3};
 
@@ -348,7 +348,7 @@ TEST_CASE("gemma4-assistant drafts from the model's caches as a plain forward pa
       const int position = int(i);
       Vec h = oracle.hidden(tokens[i], position, caches);
       const std::int32_t token[] = {tokens[i]}, positions[] = {position}, outputs[] = {0};
-      const backend::SequenceStep sequence[] = {{.row = 0, .count = 1, .position = position, .pages = pages}};
+      const backend::SequenceStep sequence[] = {{.row = 0, .count = 1, .position = position, .pages = pages, .near_pages = pages}};
       const backend::Step step{token, positions, outputs, sequence};
       target.program->run(step, *state).value_or_throw();
       std::vector<float> hidden = target.read(*model, model->graph.hidden, 1);

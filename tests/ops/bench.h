@@ -57,7 +57,7 @@ class Bench {
       pointers.push_back(weights_[i].empty() ? nullptr : loaded_.back().get());
     }
     state_ = device_->make_state({g.kv_layers, g.recurrent_states, type, page_tokens}).value_or_throw();
-    state_->reserve(4, 2).value_or_throw();
+    for (Piece kind : kPieces) state_->reserve(kind, 4).value_or_throw();
     state_->clear_slot(0).value_or_throw();
     state_->clear_slot(1).value_or_throw();
     program_ = device_->compile(g, stage, pointers, {8, 8}).value_or_throw();
@@ -68,7 +68,7 @@ class Bench {
               std::vector<std::int32_t> outputs = {}, std::vector<std::int32_t> tokens = {}) {
     tokens.resize(positions.size(), 0);
     const int pages[] = {2, 0, 3, 1};
-    const SequenceStep sequence{0, static_cast<int>(positions.size()), next_, pages, 0};
+    const SequenceStep sequence{0, static_cast<int>(positions.size()), next_, pages, pages, 0};
     next_ += sequence.count;
     const Step step{tokens, positions, outputs, {&sequence, 1}};
     for (std::size_t i = 0; i < inputs.size(); i++) program_->write(inputs_[i], inputs[i]).value_or_throw();

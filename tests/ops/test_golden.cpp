@@ -337,7 +337,8 @@ TEST_CASE("ref refuses steps that are inconsistent", "[ops]") {
   const Weight* weights[] = {weight.get()};
   auto program = device->compile(g, stage, weights, {4, 2}).value_or_throw();
   auto state = device->make_state({g.kv_layers, g.recurrent_states, KvType::f16, 2}).value_or_throw();
-  state->reserve(2, 1).value_or_throw();
+  state->reserve(Piece::page, 2).value_or_throw();
+  state->reserve(Piece::slot, 1).value_or_throw();
 
   struct Wrong {
     const char* what;
@@ -346,31 +347,32 @@ TEST_CASE("ref refuses steps that are inconsistent", "[ops]") {
   };
   const int good[] = {0, 1}, bad[] = {0, 2}, negative[] = {-1, 0};
   const Wrong cases[] = {
-      {"nothing", {0, 1, 2}, {0, 1, 2}, {0, 2}, {0, 3, 0, good, 0}},
-      {"too many tokens", {0, 0, 0, 0, 0}, {0, 1, 2, 3, 4}, {}, {0, 5, 0, good, 0}},
-      {"too many outputs", {0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 3, 0, good, 0}},
-      {"a token outside the vocabulary", {0, 3}, {0, 1}, {}, {0, 2, 0, good, 0}},
-      {"a negative token", {0, -1}, {0, 1}, {}, {0, 2, 0, good, 0}},
-      {"positions missing", {0, 1}, {0}, {}, {0, 2, 0, good, 0}},
-      {"outputs descending", {0, 1}, {0, 1}, {1, 0}, {0, 2, 0, good, 0}},
-      {"an output outside", {0, 1}, {0, 1}, {2}, {0, 2, 0, good, 0}},
-      {"rows without a sequence", {0, 1}, {0, 1}, {}, {0, 1, 0, good, 0}},
-      {"a sequence past the rows", {0, 1}, {0, 1}, {}, {0, 3, 0, good, 0}},
-      {"a sequence that starts late", {0, 1}, {0, 1}, {}, {1, 1, 0, good, 0}},
-      {"pages missing", {0, 1}, {0, 1}, {}, {0, 2, 3, good, 0}},
-      {"a page not reserved", {0, 1, 2}, {0, 1, 2}, {}, {0, 3, 0, bad, 0}},
-      {"a negative page", {0, 1}, {0, 1}, {}, {0, 2, 0, negative, 0}},
-      {"a position near the end of int", {0, 1}, {0, 1}, {}, {0, 2, INT32_MAX - 1, good, 0}},
-      {"a negative position", {0, 1}, {0, 1}, {}, {0, 2, -1, good, 0}},
+      {"nothing", {0, 1, 2}, {0, 1, 2}, {0, 2}, {0, 3, 0, good, {}, 0}},
+      {"too many tokens", {0, 0, 0, 0, 0}, {0, 1, 2, 3, 4}, {}, {0, 5, 0, good, {}, 0}},
+      {"too many outputs", {0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 3, 0, good, {}, 0}},
+      {"a token outside the vocabulary", {0, 3}, {0, 1}, {}, {0, 2, 0, good, {}, 0}},
+      {"a negative token", {0, -1}, {0, 1}, {}, {0, 2, 0, good, {}, 0}},
+      {"positions missing", {0, 1}, {0}, {}, {0, 2, 0, good, {}, 0}},
+      {"outputs descending", {0, 1}, {0, 1}, {1, 0}, {0, 2, 0, good, {}, 0}},
+      {"an output outside", {0, 1}, {0, 1}, {2}, {0, 2, 0, good, {}, 0}},
+      {"rows without a sequence", {0, 1}, {0, 1}, {}, {0, 1, 0, good, {}, 0}},
+      {"a sequence past the rows", {0, 1}, {0, 1}, {}, {0, 3, 0, good, {}, 0}},
+      {"a sequence that starts late", {0, 1}, {0, 1}, {}, {1, 1, 0, good, {}, 0}},
+      {"pages missing", {0, 1}, {0, 1}, {}, {0, 2, 3, good, {}, 0}},
+      {"a page not reserved", {0, 1, 2}, {0, 1, 2}, {}, {0, 3, 0, bad, {}, 0}},
+      {"a negative page", {0, 1}, {0, 1}, {}, {0, 2, 0, negative, {}, 0}},
+      {"a position near the end of int", {0, 1}, {0, 1}, {}, {0, 2, INT32_MAX - 1, good, {}, 0}},
+      {"a negative position", {0, 1}, {0, 1}, {}, {0, 2, -1, good, {}, 0}},
   };
   for (const Wrong& w : cases) {
     INFO(w.what);
     auto ran = program->run({w.tokens, w.positions, w.outputs, {&w.sequence, 1}}, *state);
     CHECK(static_cast<bool>(ran) == (std::string(w.what) == "nothing"));
   }
-  CHECK_FALSE(state->copy_page(0, 2));
-  CHECK_FALSE(state->copy_page(-1, 0));
-  CHECK_FALSE(state->copy_slot(0, 1));
+  CHECK_FALSE(state->copy(Piece::page, 0, 2));
+  CHECK_FALSE(state->copy(Piece::page, -1, 0));
+  CHECK_FALSE(state->copy(Piece::near_page, 0, 0));
+  CHECK_FALSE(state->copy(Piece::slot, 0, 1));
   CHECK_FALSE(state->clear_slot(1));
   Values out(3 * 4);
   CHECK_FALSE(program->read(y.id, out));                       // above the capacity of outputs

@@ -37,7 +37,7 @@ struct Model {
 
   Result<void> run(std::vector<std::int32_t> tokens) {
     std::vector<std::int32_t> positions(tokens.size(), 0);
-    const SequenceStep sequence{0, static_cast<int>(tokens.size()), 0, {}, 0};
+    const SequenceStep sequence{0, static_cast<int>(tokens.size()), 0, {}, {}, 0};
     auto ok = program->run({tokens, positions, {}, {&sequence, 1}}, *state);
     std::fill(tokens.begin(), tokens.end(), -1);  // a step is the device's own once run has returned
     return ok;
@@ -119,7 +119,7 @@ TEST_CASE("remote: two devices do not share memory", "[ops]") {
   std::vector<const Weight*> weights = {m.weights[0].get(), m.weights[1].get()};
   auto foreign = two->make_state({}).value_or_throw();
   const std::int32_t zero[] = {0};
-  const SequenceStep sequence{0, 1, 0, {}, 0};
+  const SequenceStep sequence{0, 1, 0, {}, {}, 0};
   CHECK(m.program->run({zero, zero, {}, {&sequence, 1}}, *m.state));
   CHECK(one->stats().steps == 1);
   CHECK(two->stats().steps == 0);

@@ -133,11 +133,10 @@ class WrongDevice final : public Device {
  private:
   struct WrongState final : StateStore {
     WrongState(std::unique_ptr<StateStore> s, Fault f) : inner(std::move(s)), fault(f) {}
-    Result<void> reserve(int pages, int slots) override { return inner->reserve(pages, slots); }
-    Result<void> copy_page(int from, int to) override {
-      return fault == Fault::drops_pages ? Result<void>() : inner->copy_page(from, to);
+    Result<void> reserve(Piece kind, int count) override { return inner->reserve(kind, count); }
+    Result<void> copy(Piece kind, int from, int to) override {
+      return fault == Fault::drops_pages && kind != Piece::slot ? Result<void>() : inner->copy(kind, from, to);
     }
-    Result<void> copy_slot(int from, int to) override { return inner->copy_slot(from, to); }
     Result<void> clear_slot(int slot) override {
       return fault == Fault::forgets_slots ? Result<void>() : inner->clear_slot(slot);
     }

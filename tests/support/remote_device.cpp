@@ -2,6 +2,7 @@
 #include "support/remote_device.h"
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -20,6 +21,7 @@ namespace strata::test {
 namespace {
 
 using backend::KvType;
+using backend::Piece;
 using backend::SequenceStep;
 using backend::StateLayout;
 using backend::Step;
@@ -226,42 +228,52 @@ class RemoteWeight final : public backend::Weight, public backend::ref::WeightRo
 class RemoteState final : public backend::StateStore, public backend::ref::StateAccess {
  public:
   RemoteState(Machine& machine, const StateLayout& layout, std::size_t limit)
-      : machine_(machine), layout_(layout), limit_(limit) {}
+      : machine_(machine), layout_(layout), limit_(limit) {
+    std::array<std::size_t, 3> parts{};
+    for (const graph::KvLayer& l : layout_.kv) {
+      std::size_t& next = parts[static_cast<std::size_t>(backend::pages_of(l))];
+      part_.push_back(next);
+      next += 2;
+    }
+  }
   ~RemoteState() override {
     machine_.drain();
-    for (const auto* list : {&pages_, &slots_})
-      for (const std::vector<SplitRows>& parts : *list)
+    for (const auto& list : pieces_)
+      for (const std::vector<SplitRows>& parts : list)
         for (const SplitRows& part : parts) part.release();
   }
 
   // --- called by the host --------------------------------------------------------------------------------------------
-  Result<void> reserve(int pages, int slots) override {
+  Result<void> reserve(Piece kind, int count) override {
     machine_.drain();  // commands hold references into the lists
     const TensorType type = backend::cache_type(layout_.type);
-    for (int i = static_cast<int>(pages_.size()); i < pages; i++) {
-      pages_.emplace_back();
+    for (int i = static_cast<int>(of(kind).size()); i < count; i++) {
+      std::vector<SplitRows>& parts = of(kind).emplace_back();
       for (const graph::KvLayer& l : layout_.kv)
         for (int dim : {l.k_dim, l.v_dim})
-          pages_.back().emplace_back(machine_, row_bytes(type, dim), l.kv_heads * layout_.page_tokens, limit_);
-    }
-    for (int i = static_cast<int>(slots_.size()); i < slots; i++) {
-      slots_.emplace_back();
+          if (backend::pages_of(l) == kind)
+            parts.emplace_back(machine_, row_bytes(type, dim), l.kv_heads * layout_.page_tokens, limit_);
       for (const graph::RecurrentState& s : layout_.recurrent)
-        slots_.back().emplace_back(machine_, sizeof(float), s.floats, limit_);
+        if (kind == Piece::slot) parts.emplace_back(machine_, sizeof(float), s.floats, limit_);
     }
     return {};
   }
-  Result<void> copy_page(int from, int to) override { return copy(pages_, from, to, "page"); }
-  Result<void> copy_slot(int from, int to) override { return copy(slots_, from, to, "slot"); }
+  Result<void> copy(Piece kind, int from, int to) override {
+    const int count = static_cast<int>(of(kind).size());
+    if (from < 0 || to < 0 || from >= count || to >= count)
+      return fail(ErrorCode::invalid_argument, "remote: copy ", from, " to ", to, " of ", count);
+    for (std::size_t i = 0; i < of(kind)[from].size(); i++) of(kind)[from][i].copy_to(of(kind)[to][i]);
+    return {};
+  }
   Result<void> clear_slot(int slot) override {
-    if (slot < 0 || slot >= static_cast<int>(slots_.size()))
-      return fail(ErrorCode::invalid_argument, "remote: slot ", slot, " of ", slots_.size());
-    for (const SplitRows& part : slots_[slot])
+    if (slot < 0 || slot >= static_cast<int>(of(Piece::slot).size()))
+      return fail(ErrorCode::invalid_argument, "remote: slot ", slot, " of ", of(Piece::slot).size());
+    for (const SplitRows& part : of(Piece::slot)[slot])
       for (std::size_t i = 0; i < part.pieces().size(); i++)
         machine_.write(part.pieces()[i], std::vector<std::byte>(part.piece_bytes(i)));
     return {};
   }
-  Result<void> read(backend::Piece kind, int index, std::span<std::byte> bytes) override {
+  Result<void> read(Piece kind, int index, std::span<std::byte> bytes) override {
     machine_.drain();
     std::size_t at = 0;
     for (const SplitRows& part : of(kind).at(static_cast<std::size_t>(index))) {
@@ -270,7 +282,7 @@ class RemoteState final : public backend::StateStore, public backend::ref::State
     }
     return at == bytes.size() ? Result<void>() : fail(ErrorCode::invalid_argument, "remote: ", bytes.size(), " bytes");
   }
-  Result<void> write(backend::Piece kind, int index, std::span<const std::byte> bytes) override {
+  Result<void> write(Piece kind, int index, std::span<const std::byte> bytes) override {
     machine_.drain();
     std::size_t at = 0;
     for (const SplitRows& part : of(kind).at(static_cast<std::size_t>(index))) {
@@ -281,22 +293,22 @@ class RemoteState final : public backend::StateStore, public backend::ref::State
   }
   std::uint64_t bytes() const override {
     std::uint64_t sum = 0;
-    for (const auto* list : {&pages_, &slots_})
-      for (const std::vector<SplitRows>& parts : *list)
+    for (const auto& list : pieces_)
+      for (const std::vector<SplitRows>& parts : list)
         for (const SplitRows& part : parts) sum += part.bytes();
     return sum;
   }
 
   // --- called by commands --------------------------------------------------------------------------------------------
   std::byte* k_row(int kv, int page, int head, int position) override {
-    return pages_[page][2 * kv].row(head * layout_.page_tokens + position);
+    return of(layer(kv))[page][part_[kv]].row(head * layout_.page_tokens + position);
   }
   std::byte* v_row(int kv, int page, int head, int position) override {
-    return pages_[page][2 * kv + 1].row(head * layout_.page_tokens + position);
+    return of(layer(kv))[page][part_[kv] + 1].row(head * layout_.page_tokens + position);
   }
   float* recurrent(int state, int slot) override {
     put_back();
-    out_ = &slots_[slot][state];
+    out_ = &of(Piece::slot)[slot][state];
     taken_.resize(out_->bytes() / sizeof(float));
     out_->download(taken_.data());
     return taken_.data();
@@ -308,27 +320,21 @@ class RemoteState final : public backend::StateStore, public backend::ref::State
   KvType kv_type() const override { return layout_.type; }
   int page_tokens() const override { return layout_.page_tokens; }
   Result<void> check(const Step& step, const graph::Capacity& capacity) const {
-    return backend::ref::check_step(step, capacity, layout_, static_cast<int>(pages_.size()),
-                                    static_cast<int>(slots_.size()));
+    return backend::ref::check_step(
+        step, capacity, layout_,
+        {static_cast<int>(pieces_[0].size()), static_cast<int>(pieces_[1].size()), static_cast<int>(pieces_[2].size())});
   }
 
  private:
-  const std::vector<std::vector<SplitRows>>& of(backend::Piece kind) const {
-    return kind == backend::Piece::page ? pages_ : slots_;
-  }
-  static Result<void> copy(const std::vector<std::vector<SplitRows>>& list, int from, int to, const char* what) {
-    const int count = static_cast<int>(list.size());
-    if (from < 0 || to < 0 || from >= count || to >= count)
-      return fail(ErrorCode::invalid_argument, "remote: ", what, " ", from, " to ", to, " of ", count);
-    for (std::size_t i = 0; i < list[from].size(); i++) list[from][i].copy_to(list[to][i]);
-    return {};
-  }
+  using Pieces = std::vector<std::vector<SplitRows>>;  ///< by number: keys and values of each layer, or each state
+  Pieces& of(Piece kind) { return pieces_[static_cast<std::size_t>(kind)]; }
+  Piece layer(int kv) const { return backend::pages_of(layout_.kv[kv]); }
 
   Machine& machine_;
   StateLayout layout_;
   std::size_t limit_;
-  std::vector<std::vector<SplitRows>> pages_;  ///< by page: keys and values of each layer
-  std::vector<std::vector<SplitRows>> slots_;  ///< by slot: each state
+  std::array<Pieces, 3> pieces_;       ///< by Piece
+  std::vector<std::size_t> part_;      ///< by layer: where its keys stand among the parts of its page
   SplitRows* out_ = nullptr;                   ///< the state that `taken_` is a copy of
   std::vector<float> taken_;
 };
@@ -338,14 +344,20 @@ struct OwnedStep {
   explicit OwnedStep(const Step& step)
       : tokens(step.tokens.begin(), step.tokens.end()), positions(step.positions.begin(), step.positions.end()),
         outputs(step.outputs.begin(), step.outputs.end()), sequences(step.sequences.begin(), step.sequences.end()) {
-    for (const SequenceStep& s : sequences) pages.emplace_back(s.pages.begin(), s.pages.end());
-    for (std::size_t i = 0; i < sequences.size(); i++) sequences[i].pages = pages[i];
+    for (const SequenceStep& s : sequences) {
+      pages.emplace_back(s.pages.begin(), s.pages.end());
+      near_pages.emplace_back(s.near_pages.begin(), s.near_pages.end());
+    }
+    for (std::size_t i = 0; i < sequences.size(); i++) {
+      sequences[i].pages = pages[i];
+      sequences[i].near_pages = near_pages[i];
+    }
   }
   Step view() const { return {tokens, positions, outputs, sequences}; }
 
   std::vector<std::int32_t> tokens, positions, outputs;
   std::vector<SequenceStep> sequences;
-  std::vector<std::vector<int>> pages;
+  std::vector<std::vector<int>> pages, near_pages;
 };
 
 /// Every activation has memory of its own, so that a fault of the shared arena of other devices shows.

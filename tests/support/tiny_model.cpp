@@ -34,6 +34,7 @@ class TinyModel {
   }
 
  private:
+  bool gemma() const { return arch_ == "gemma3"; }
   bool hybrid() const { return arch_ == "qwen35" || arch_ == "qwen35moe"; }
 
   void metadata() {
@@ -49,6 +50,8 @@ class TinyModel {
     natural("attention.value_length", kHeadDim);
     natural("rope.dimension_count", hybrid() ? kHeadDim / 2 : kHeadDim);
     writer_.set(arch_ + ".attention.layer_norm_rms_epsilon", 1e-5f);
+    if (gemma()) natural("attention.sliding_window", 100);
+    if (gemma()) natural("attention.sliding_window_pattern", 2);
     if (!hybrid()) return;
     writer_.set(arch_ + ".rope.dimension_sections", std::vector<std::int32_t>{6, 5, 5, 0});
     natural("ssm.conv_kernel", kTaps);
@@ -69,6 +72,8 @@ class TinyModel {
     vector("attn_norm.weight", kWidth, 1.0f, 0.1f);
     if (hybrid() && (layer + 1) % 2 != 0) delta_net();
     else attention();
+    if (gemma()) vector("post_attention_norm.weight", kWidth, 1.0f, 0.1f);
+    if (gemma()) vector("post_ffw_norm.weight", kWidth, 1.0f, 0.1f);
     vector(hybrid() ? "post_attention_norm.weight" : "ffn_norm.weight", kWidth, 1.0f, 0.1f);
     if (arch_ == "qwen35moe") experts();
     else feed_forward("ffn_gate.weight", "ffn_up.weight", "ffn_down.weight", kFeedForward);
@@ -85,7 +90,7 @@ class TinyModel {
       vector("attn_k.bias", kKvHeads * kHeadDim, 0.0f, 0.3f);
       vector("attn_v.bias", kKvHeads * kHeadDim, 0.0f, 0.3f);
     }
-    if (arch_ == "qwen3" || hybrid()) {
+    if (arch_ == "qwen3" || gemma() || hybrid()) {
       vector("attn_q_norm.weight", kHeadDim, 1.0f, 0.1f);
       vector("attn_k_norm.weight", kHeadDim, 1.0f, 0.1f);
     }
@@ -158,7 +163,7 @@ class TinyModel {
 
 }  // namespace
 
-std::vector<std::string> tiny_architectures() { return {"llama", "qwen2", "qwen3", "qwen35", "qwen35moe"}; }
+std::vector<std::string> tiny_architectures() { return {"llama", "qwen2", "qwen3", "qwen35", "qwen35moe", "gemma3"}; }
 
 std::string write_tiny_model(const std::string& architecture, const std::string& type) {
   auto path = std::filesystem::temp_directory_path() / str("strata-tiny-", getpid(), "-", architecture, "-", type, ".gguf");

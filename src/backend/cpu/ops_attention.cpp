@@ -51,6 +51,7 @@ struct Kernels {
 /// One attention layer: its queries and outputs in the program's memory, its cache in the state.
 struct Layer {
   AttentionShape shape;
+  graph::KvLayer cache;
   graph::AttentionParams params;
   const float* sinks;  ///< [heads] or null
   std::size_t q, out;  ///< offsets
@@ -83,7 +84,7 @@ struct Layer {
     }
     const int end = std::min((split + 1) * kSplit, place.position + 1);
     for (int position = std::max(split * kSplit, params.first(place.position)); position < end;) {
-      const int page = sequence.pages[size(position / page_tokens)], within = position % page_tokens;
+      const int page = sequence.pages_of(cache)[size(position / page_tokens)], within = position % page_tokens;
       const int n = std::min({end - position, page_tokens - within, decode ? kDecoded : kSplit});
       const bool apart = params.v_dim == 0;  // else values are the beginning of keys
       const void* k = s.state.keys(page, params.kv, kv_head, within);
@@ -192,6 +193,7 @@ void Compiler::append(const Node& n, Access cache) {
   const bool apart = n.in[2] >= 0;  // else the values lie within the keys
   const Array k = in(n, 1), v = apart ? in(n, 2) : k;
   const Cut cut = by_head(k);
+  const int kv = std::get<graph::AttentionParams>(n.params).kv;
   cache.write = true;
   cache.cut = cut;
   auto store = [to_f16 = isa_.to_f16](const StepView& s, const float* from, std::byte* to, int dim) {
@@ -204,10 +206,10 @@ void Compiler::append(const Node& n, Access cache) {
       formats::find(backend::cache_type(type))->encode(from, nullptr, to, dim);
   };
   add_items(cut, {read(k, cut), read(v, cut), cache},
-            [=, kv = std::get<graph::AttentionParams>(n.params).kv](const StepView& s, Share, std::size_t i) {
+            [=, layer = graph_.kv_layers[size(kv)]](const StepView& s, Share, std::size_t i) {
               const RowPlace place = s.places[i / size(k.heads)];
               const int head = static_cast<int>(i % size(k.heads)), page_tokens = s.state.page_tokens();
-              const int page = s.step.sequences[size(place.sequence)].pages[size(place.position / page_tokens)];
+              const int page = s.step.sequences[size(place.sequence)].pages_of(layer)[size(place.position / page_tokens)];
               const int within = place.position % page_tokens;
               store(s, s.floats(k.offset) + i * size(k.dim), s.state.keys(page, kv, head, within), k.dim);
               if (apart) store(s, s.floats(v.offset) + i * size(v.dim), s.state.values(page, kv, head, within), v.dim);
@@ -224,7 +226,7 @@ void Compiler::attention(const Node& n) {
   if (n.in[1] >= 0) append(n, cache);
 
   const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, params.v_dim > 0 ? params.v_dim : kv.v_dim};
-  const Layer layer{shape,    params, vector(n.weight[0]), q.offset,
+  const Layer layer{shape,    kv,       params, vector(n.weight[0]), q.offset,
                     y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, kernels::find_format(isa_, TensorType::q8_0)->decode,
                                kernels::find_format(isa_, TensorType::q4_0)->decode}};
   out_.attention.push_back(shape);

@@ -105,7 +105,7 @@ Result<int> Program::prepare(const backend::Step& step, [[maybe_unused]] const S
     next += sequence.count;
     depth = std::max(depth, sequence.position + sequence.count);
     assert(compiled_.attention.empty() ||
-           sequence.pages.size() * static_cast<std::size_t>(state.page_tokens()) >=
+           std::max(sequence.pages.size(), sequence.near_pages.size()) * static_cast<std::size_t>(state.page_tokens()) >=
                static_cast<std::size_t>(sequence.position + sequence.count));
   }
   assert(next == static_cast<int>(step.tokens.size()));

@@ -47,18 +47,26 @@ Result<void> check_node(const graph::Graph& graph, const Node& node) {
 
 namespace {
 
-Result<void> check_sequence(const SequenceStep& s, const StateLayout& layout, int pages, int slots) {
+/// The pages that a layer reads and writes are there.
+Result<void> check_pages(const SequenceStep& s, const graph::KvLayer& layer, int page_tokens, int reserved) {
+  const auto needed = static_cast<std::size_t>((s.position + s.count + page_tokens - 1) / page_tokens);
+  const std::span<const int> pages = s.pages_of(layer);
+  if (pages.size() < needed)
+    return fail(ErrorCode::invalid_argument, "step: ", s.position + s.count, " positions need ", needed, " pages, not ", pages.size());
+  const auto seen = static_cast<std::size_t>(layer.window > 0 ? std::max(0, s.position - layer.window + 1) / page_tokens : 0);
+  for (int page : pages.first(needed).subspan(std::min(seen, needed)))
+    if (page < 0 || page >= reserved)
+      return fail(ErrorCode::invalid_argument, "step: page ", page, " of ", reserved, " reserved");
+  return {};
+}
+
+Result<void> check_sequence(const SequenceStep& s, const StateLayout& layout, const PieceCounts& reserved) {
   if (s.count < 0 || s.position < 0 || s.position > INT32_MAX - layout.page_tokens - s.count)
     return fail(ErrorCode::invalid_argument, "step: a sequence has ", s.count, " tokens from position ", s.position);
-  if (std::ranges::any_of(layout.kv, [](const graph::KvLayer& layer) { return layer.kv_heads > 0; })) {
-    const auto needed = static_cast<std::size_t>((s.position + s.count + layout.page_tokens - 1) / layout.page_tokens);
-    if (s.pages.size() < needed)
-      return fail(ErrorCode::invalid_argument, "step: ", s.position + s.count, " positions need ", needed,
-                  " pages, not ", s.pages.size());
-    for (int page : s.pages.first(needed))
-      if (page < 0 || page >= pages)
-        return fail(ErrorCode::invalid_argument, "step: page ", page, " of ", pages, " reserved");
-  }
+  for (const graph::KvLayer& layer : layout.kv)
+    if (layer.kv_heads > 0)
+      if (auto ok = check_pages(s, layer, layout.page_tokens, reserved[static_cast<std::size_t>(pages_of(layer))]); !ok) return ok;
+  const int slots = reserved[static_cast<std::size_t>(Piece::slot)];
   if (std::ranges::any_of(layout.recurrent, [](const graph::RecurrentState& state) { return state.floats > 0; }) &&
       (s.slot < 0 || s.slot >= slots))
     return fail(ErrorCode::invalid_argument, "step: slot ", s.slot, " of ", slots, " reserved");
@@ -67,8 +75,7 @@ Result<void> check_sequence(const SequenceStep& s, const StateLayout& layout, in
 
 }  // namespace
 
-Result<void> check_step(const Step& step, const graph::Capacity& capacity, const StateLayout& layout, int pages,
-                        int slots) {
+Result<void> check_step(const Step& step, const graph::Capacity& capacity, const StateLayout& layout, const PieceCounts& reserved) {
   const std::size_t rows = step.tokens.size();
   if (rows > capacity.rows(graph::Rows::tokens) || step.outputs.size() > capacity.rows(graph::Rows::outputs))
     return fail(ErrorCode::invalid_argument, "step: ", rows, " tokens and ", step.outputs.size(),
@@ -82,7 +89,7 @@ Result<void> check_step(const Step& step, const graph::Capacity& capacity, const
     last = row;
   }
   for (const SequenceStep& s : step.sequences) {
-    if (auto ok = check_sequence(s, layout, pages, slots); !ok) return ok;
+    if (auto ok = check_sequence(s, layout, reserved); !ok) return ok;
     if (s.row != next)
       return fail(ErrorCode::invalid_argument, "step: a sequence starts at row ", s.row, ", expected ", next);
     next += s.count;

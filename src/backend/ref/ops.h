@@ -60,9 +60,11 @@ struct OpCall {
 /// Whether the node can be computed: its weights have decoders and whole blocks. The error names the weight.
 Result<void> check_node(const graph::Graph& graph, const graph::Node& node);
 
+/// How many of each Piece a store has room for.
+using PieceCounts = std::array<int, 3>;
+
 /// Whether a step is consistent and within what was reserved; `run_node` relies on it.
-Result<void> check_step(const Step& step, const graph::Capacity& capacity, const StateLayout& layout, int pages,
-                        int slots);
+Result<void> check_step(const Step& step, const graph::Capacity& capacity, const StateLayout& layout, const PieceCounts& reserved);
 
 /// Computes the node. An error when ids (tokens, experts) are out of range.
 Result<void> run_node(const OpCall& call);

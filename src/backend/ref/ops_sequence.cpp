@@ -24,7 +24,7 @@ Past read_past(const OpCall& c, const SequenceStep& s, int kv, int head, int fir
   const int end = s.position + s.count, page_tokens = c.state->page_tokens();
   Past past{std::vector<float>((end - first) * k_dim), std::vector<float>((end - first) * v_dim)};
   for (int p = first; p < end; p++) {
-    const int page = s.pages[p / page_tokens], at = p % page_tokens;
+    const int page = s.pages_of(c.graph.kv_layers[kv])[p / page_tokens], at = p % page_tokens;
     format->decode(c.state->k_row(kv, page, head, at), &past.k[(p - first) * k_dim], static_cast<std::int64_t>(k_dim));
     if (c.graph.kv_layers[kv].v_dim > 0)
       format->decode(c.state->v_row(kv, page, head, at), &past.v[(p - first) * v_dim], static_cast<std::int64_t>(v_dim));
@@ -60,7 +60,7 @@ void append(const OpCall& c, const SequenceStep& s, int t, int kv) {
   const int page_tokens = c.state->page_tokens(), position = s.position + t, at = position % page_tokens;
   for (int g = 0; g < c.input(1).heads; g++) {
     const graph::KvLayer& cache = c.graph.kv_layers[kv];
-    const int page = s.pages[position / page_tokens], k_dim = cache.k_dim, v_dim = cache.v_dim;
+    const int page = s.pages_of(cache)[position / page_tokens], k_dim = cache.k_dim, v_dim = cache.v_dim;
     format->encode(c.in_row(1, s.row + t) + g * k_dim, nullptr, c.state->k_row(kv, page, g, at), k_dim);
     if (v_dim > 0) format->encode(c.in_row(2, s.row + t) + g * v_dim, nullptr, c.state->v_row(kv, page, g, at), v_dim);
   }

@@ -3,6 +3,7 @@
 #include "backend/ref/ref.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -45,29 +46,30 @@ class RefState final : public StateStore, public ref::StateAccess {
  public:
   explicit RefState(const StateLayout& layout) : layout_(layout) {
     for (const graph::KvLayer& l : layout.kv) {
-      k_at_.push_back(pages_.bytes);
-      pages_.bytes += heads_bytes(l, l.k_dim);
-      v_at_.push_back(pages_.bytes);
-      pages_.bytes += heads_bytes(l, l.v_dim);
+      std::size_t& page = of(pages_of(l)).bytes;
+      k_at_.push_back(page);
+      page += heads_bytes(l, l.k_dim);
+      v_at_.push_back(page);
+      page += heads_bytes(l, l.v_dim);
     }
     for (const graph::RecurrentState& s : layout.recurrent) {
-      slot_at_.push_back(slots_.bytes);
-      slots_.bytes += s.floats * sizeof(float);
+      slot_at_.push_back(of(Piece::slot).bytes);
+      of(Piece::slot).bytes += s.floats * sizeof(float);
     }
   }
 
-  Result<void> reserve(int pages, int slots) override {
-    auto reserved = pages_.reserve(pages);
-    return reserved ? slots_.reserve(slots) : reserved;
-  }
-  Result<void> copy_page(int from, int to) override { return pages_.copy(from, to); }
-  Result<void> copy_slot(int from, int to) override { return slots_.copy(from, to); }
-  Result<void> clear_slot(int slot) override { return slots_.clear(slot); }
+  Result<void> reserve(Piece kind, int count) override { return of(kind).reserve(count); }
+  Result<void> copy(Piece kind, int from, int to) override { return of(kind).copy(from, to); }
+  Result<void> clear_slot(int slot) override { return of(Piece::slot).clear(slot); }
   Result<void> read(Piece kind, int index, std::span<std::byte> bytes) override { return of(kind).read(index, bytes); }
   Result<void> write(Piece kind, int index, std::span<const std::byte> bytes) override {
     return of(kind).write(index, bytes);
   }
-  std::uint64_t bytes() const override { return pages() * pages_.bytes + slots() * slots_.bytes; }
+  std::uint64_t bytes() const override {
+    std::uint64_t sum = 0;
+    for (const HostPieces& pieces : pieces_) sum += pieces.at.size() * pieces.bytes;
+    return sum;
+  }
 
   std::byte* k_row(int kv, int page, int head, int position) override {
     return cache_row(k_at_, kv, page, head, position, layer(kv).k_dim);
@@ -76,29 +78,28 @@ class RefState final : public StateStore, public ref::StateAccess {
     return cache_row(v_at_, kv, page, head, position, layer(kv).v_dim);
   }
   float* recurrent(int state, int slot) override {
-    return reinterpret_cast<float*>(slots_.at[slot].data() + slot_at_[state]);
+    return reinterpret_cast<float*>(of(Piece::slot).at[slot].data() + slot_at_[state]);
   }
   KvType kv_type() const override { return layout_.type; }
   int page_tokens() const override { return layout_.page_tokens; }
 
   const StateLayout& layout() const { return layout_; }
-  int pages() const { return pages_.count(); }
-  int slots() const { return slots_.count(); }
+  ref::PieceCounts counts() const { return {pieces_[0].count(), pieces_[1].count(), pieces_[2].count()}; }
 
  private:
-  HostPieces& of(Piece kind) { return kind == Piece::page ? pages_ : slots_; }
+  HostPieces& of(Piece kind) { return pieces_[static_cast<std::size_t>(kind)]; }
   const graph::KvLayer& layer(int kv) const { return layout_.kv[kv]; }
   std::size_t heads_bytes(const graph::KvLayer& l, int dim) const {
     return row_bytes(cache_type(layout_.type), dim) * l.kv_heads * layout_.page_tokens;
   }
   std::byte* cache_row(const std::vector<std::size_t>& base, int kv, int page, int head, int position, int dim) {
     const std::size_t row = head * layout_.page_tokens + position;
-    return pages_.at[page].data() + base[kv] + row * row_bytes(cache_type(layout_.type), dim);
+    return of(pages_of(layer(kv))).at[page].data() + base[kv] + row * row_bytes(cache_type(layout_.type), dim);
   }
 
   StateLayout layout_;
   std::vector<std::size_t> k_at_, v_at_, slot_at_;  ///< by layer: bytes into a page; by state: into a slot
-  HostPieces pages_{"ref: page", 0, {}}, slots_{"ref: slot", 0, {}};
+  std::array<HostPieces, 3> pieces_{{{"ref: page", 0, {}}, {"ref: near page", 0, {}}, {"ref: slot", 0, {}}}};  ///< by Piece
 };
 
 class RefProgram final : public Program {
@@ -128,7 +129,7 @@ class RefProgram final : public Program {
   Result<void> run(const Step& step, StateStore& store) override {
     auto* state = dynamic_cast<RefState*>(&store);
     if (!state) return fail(ErrorCode::invalid_argument, "ref: the state belongs to another device");
-    if (auto ok = ref::check_step(step, capacity_, state->layout(), state->pages(), state->slots()); !ok) return ok;
+    if (auto ok = ref::check_step(step, capacity_, state->layout(), state->counts()); !ok) return ok;
     try {
       for (int id : stage_.nodes) {
         ref::OpCall call{graph_, node(id), step};
