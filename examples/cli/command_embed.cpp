@@ -8,6 +8,7 @@
 
 #include "examples/cli/commands.h"
 #include "examples/cli/options.h"
+#include "examples/cli/session.h"
 #include "examples/cli/terminal.h"
 
 namespace cli {
@@ -20,6 +21,7 @@ const std::map<std::string, Pooling> poolings = {{"mean", Pooling::mean}, {"cls"
 
 struct EmbedArguments {
   LoadArguments load;
+  SessionArguments session;
   std::vector<std::string> texts;
   std::string file, pooling;
   bool raw = false, json = false, similarity = false;
@@ -98,6 +100,13 @@ Result<int> embed(const EmbedArguments& a) {
   EmbedOptions options;
   options.normalize = !a.raw;
   options.pooling = a.pooling.empty() ? model->pooling() : poolings.at(a.pooling);
+  auto adapters = load_adapters(*model, a.session);
+  if (!adapters) return adapters.error();
+  options.adapters = std::move(*adapters);
+  // Keeps the adapted model ready from one text to the next.
+  auto holder = Session::create(*model, {.context = 1});
+  if (!holder) return holder.error();
+  if (auto set = holder->set_adapters(options.adapters); !set) return set.error();
   std::vector<Embedded> all;
   {
     ProgressBar bar("embedding");
@@ -129,6 +138,7 @@ void add_embed(CLI::App& program, int& code) {
   command->add_flag("--no-normalize", a->raw, "leave the vectors' lengths as they are");
   command->add_flag("--similarity", a->similarity, "print the cosine of every pair instead; with --json beside the vectors");
   command->add_flag("--json", a->json, "print one JSON object");
+  add_adapter_options(*command, a->session);
   add_load_options(*command, a->load, false);
   command->footer("Prints one line of numbers for each text.");
   command->callback([a, &code] {

@@ -29,6 +29,8 @@ Result<ScaledFile> parse_scaled(const std::string& text) {
   return Error{ErrorCode::invalid_argument, "--lora-scaled '" + text + "': write FILE=SCALE, e.g. style.gguf=0.5"};
 }
 
+}  // namespace
+
 Result<std::vector<AdapterUse>> load_adapters(const Model& model, const SessionArguments& a) {
   std::vector<ScaledFile> files;
   for (const std::string& path : a.lora) files.push_back({path, 1.0f});
@@ -45,8 +47,6 @@ Result<std::vector<AdapterUse>> load_adapters(const Model& model, const SessionA
   }
   return out;
 }
-
-}  // namespace
 
 void add_adapter_options(CLI::App& app, SessionArguments& a) {
   app.add_option("--lora", a.lora, "change the model by this LoRA adapter (GGUF); may be repeated")->allow_extra_args(false);

@@ -22,6 +22,7 @@ void add_adapter_options(CLI::App& app, SessionArguments& arguments);
 /// --session --context-shift --keep.
 void add_session_options(CLI::App& app, SessionArguments& arguments);
 
+strata::Result<std::vector<strata::AdapterUse>> load_adapters(const strata::Model& model, const SessionArguments& arguments);
 /// A session as asked for, with the saved past where there is a file. An error also where it may shift but cannot.
 strata::Result<strata::Session> open_session(const strata::Model& model, const SessionArguments& arguments);
 

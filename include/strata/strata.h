@@ -79,53 +79,7 @@ struct ModelOptions {
   std::function<void(LogLevel, std::string_view)> log;
 };
 
-/// How the hidden states of a text become one vector. A file says it with the key `<architecture>.pooling_type`.
-enum class Pooling {
-  mean,  ///< their mean
-  cls,   ///< the first token's
-  last,  ///< the last token's
-};
-
-struct EmbedOptions {
-  std::optional<Pooling> pooling;  ///< nothing: the model's own, see Model::pooling
-  bool normalize = true;           ///< to length 1
-};
-
-/// A loaded model. Cheap to copy: copies share the weights, which live until the last copy and session are gone.
-class STRATA_API Model {
- public:
-  /// Loads a GGUF file (for a split, its first file). Errors: io, bad_file, unsupported, out_of_memory, cancelled.
-  static Result<Model> load(const std::string& path, const ModelOptions& options = {});
-
-  const ModelSummary& summary() const;
-  /// The id of the device it runs on, as given or chosen.
-  const std::string& device() const;
-  /// Null when the file holds no usable tokenizer (`tokenizer_error` says why); ids still work.
-  const Tokenizer* tokenizer() const;
-  const Error* tokenizer_error() const;
-  /// The pages that the CPU's weights lie in: huge or mmap.
-  Pages pages() const;
-  /// What the file says of pooling; mean where it says nothing.
-  Pooling pooling() const;
-  /// The embedding [embedding_length] of a text: its hidden states, pooled. Errors: invalid_argument (no token, an id out
-  /// of range), out_of_memory, device.
-  Result<std::vector<float>> embed(std::span<const Token> tokens, const EmbedOptions& options = {}) const;
-  /// Bytes of memory: weights that were copied or mapped, and activations.
-  std::uint64_t weight_bytes() const;
-  std::uint64_t activation_bytes() const;
-
-  /// The file's chat template; errors as ChatTemplate::load.
-  const Result<ChatTemplate>& chat_template() const;
-  /// A conversation as the model's chat template writes it; `tokenizer()->encode(prompt)` makes tokens of it.
-  Result<ChatPrompt> format_chat(std::span<const Message> messages, const ChatOptions& options = {}) const;
-
-  struct State;
-  explicit Model(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  const std::shared_ptr<State>& state() const { return state_; }
-
- private:
-  std::shared_ptr<State> state_;
-};
+class Model;
 
 /// A low-rank adapter (LoRA, arXiv:2106.09685) of a model. Cheap to copy; copies share it.
 class STRATA_API Adapter {
@@ -148,6 +102,55 @@ class STRATA_API Adapter {
 struct AdapterUse {
   Adapter adapter;
   float scale = 1.0f;
+};
+
+/// How the hidden states of a text become one vector. A file says it with the key `<architecture>.pooling_type`.
+enum class Pooling {
+  mean,  ///< their mean
+  cls,   ///< the first token's
+  last,  ///< the last token's
+};
+
+struct EmbedOptions {
+  std::optional<Pooling> pooling;  ///< nothing: the model's own, see Model::pooling
+  bool normalize = true;           ///< to length 1
+  std::vector<AdapterUse> adapters = {};  ///< as in Session::set_adapters
+};
+
+/// A loaded model. Cheap to copy: copies share the weights, which live until the last copy and session are gone.
+class STRATA_API Model {
+ public:
+  /// Loads a GGUF file (for a split, its first file). Errors: io, bad_file, unsupported, out_of_memory, cancelled.
+  static Result<Model> load(const std::string& path, const ModelOptions& options = {});
+
+  const ModelSummary& summary() const;
+  /// The id of the device it runs on, as given or chosen.
+  const std::string& device() const;
+  /// Null when the file holds no usable tokenizer (`tokenizer_error` says why); ids still work.
+  const Tokenizer* tokenizer() const;
+  const Error* tokenizer_error() const;
+  /// The pages that the CPU's weights lie in: huge or mmap.
+  Pages pages() const;
+  /// What the file says of pooling; mean where it says nothing.
+  Pooling pooling() const;
+  /// The embedding [embedding_length] of a text: its hidden states, pooled. Errors: invalid_argument (no token, an id out
+  /// of range, an adapter of another model), out_of_memory, device.
+  Result<std::vector<float>> embed(std::span<const Token> tokens, const EmbedOptions& options = {}) const;
+  /// Bytes of memory: weights that were copied or mapped, and activations.
+  std::uint64_t weight_bytes() const;
+  std::uint64_t activation_bytes() const;
+
+  /// The file's chat template; errors as ChatTemplate::load.
+  const Result<ChatTemplate>& chat_template() const;
+  /// A conversation as the model's chat template writes it; `tokenizer()->encode(prompt)` makes tokens of it.
+  Result<ChatPrompt> format_chat(std::span<const Message> messages, const ChatOptions& options = {}) const;
+
+  struct State;
+  explicit Model(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  const std::shared_ptr<State>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<State> state_;
 };
 
 // --- sampling --------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ Result<std::vector<float>> Model::embed(std::span<const Token> tokens, const Emb
   session_options.max_snapshots = 0;  // it never goes back
   auto session = Session::create(*this, session_options);
   if (!session) return session.error();
+  if (auto adapted = session->set_adapters(options.adapters); !adapted) return adapted.error();
 
   const Pooling how = options.pooling.value_or(pooling());
   const int last = static_cast<int>(tokens.size()) - 1;

@@ -112,6 +112,12 @@ TEST_CASE("an adapter equals its product merged into the weights") {
         session.evaluate(tokens, {}, keep_in(hidden)).value_or_throw();
         Session::create(load(files.merged, device), {256}).value_or_throw().evaluate(tokens, {}, keep_in(merged)).value_or_throw();
         CHECK(nmse(hidden, merged) < 1e-9);
+        EmbedOptions embed;
+        embed.adapters.assign(std::begin(use), std::end(use));
+        const auto embedding = model.embed(tokens, embed).value_or_throw();
+        CHECK(nmse(embedding, load(files.merged, device).embed(tokens).value_or_throw()) < 1e-9);
+        CHECK(nmse(embedding, model.embed(tokens).value_or_throw()) > 1e-4);
+        CHECK_FALSE(load(files.merged, device).embed(tokens, embed));  // an adapter of another model
       }
     }
 }

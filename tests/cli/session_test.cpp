@@ -141,6 +141,21 @@ TEST_CASE("embed prints a vector for each text") {
   CHECK(plain.code == 0);
   CHECK(std::count(plain.out.begin(), plain.out.end(), ' ') == 255);
   CHECK(std::count(plain.out.begin(), plain.out.end(), '\n') == 1);
+
+  const std::string adapter = (scratch() / "embed.gguf").string();
+  write_file(adapter, adapter_bytes("blk.3.attn_output.weight", 256, 256));
+  auto first = [&](std::vector<std::string> more) {
+    std::vector<std::string> words{"embed", bundled, "-p", "A fox", "-p", "A dog", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    Outcome outcome = call(words);
+    INFO(outcome.err);
+    CHECK(outcome.code == 0);
+    return json::parse(outcome.out)["embeddings"][0]["embedding"].get<std::vector<double>>();
+  };
+  CHECK(first({}) == vector);
+  CHECK(first({"--lora", adapter}) != vector);
+  CHECK(first({"--lora-scaled", adapter + "=0"}) == vector);
+  check_error({"embed", bundled, "-p", "a", "--lora", bundled}, 3, "general.type");
   check_error({"embed", bundled}, 2, "no text");
   check_error({"embed", bundled, "-p", "a", "--pooling", "max"}, 2);
 }
