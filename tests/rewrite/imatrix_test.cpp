@@ -171,6 +171,54 @@ TEST_CASE("every matrix that a mixture quantises has sums of its shape", "[rewri
   }
 }
 
+TEST_CASE("prediction blocks have no sums, and are quantised as without a matrix", "[rewrite][imatrix]") {
+  for (const char* name : {"qwen35-mtp", "qwen35moe-mtp", "glm4moe-mtp"}) {
+    const auto path = shared(std::string("conformance/models/") + name + ".gguf");
+    if (!path) continue;
+    INFO(name);
+    TempFolder folder;
+    ImatrixOptions options;
+    options.chunk = 32;
+    options.output = true;
+    ImatrixReport report;
+    const auto sums = collect(folder, *path, options, report);
+    const auto source = ModelFile::open(*path);
+    REQUIRE(source.ok());
+    const auto summary = source->summary();
+    REQUIRE(summary.ok());
+    REQUIRE(summary->mtp_layers == 1);
+    const std::string block = "blk." + std::to_string(summary->layers) + ".";
+    CHECK(std::none_of(sums.matrices.begin(), sums.matrices.end(), [&](const auto& entry) { return entry.first.starts_with(block); }));
+    QuantizeOptions quantise;
+    quantise.type = "Q4_0";
+    const auto plain = quantize(*path, folder / "plain.gguf", quantise);
+    quantise.imatrix = folder / "imatrix.gguf";
+    const auto weighed = quantize(*path, folder / "weighed.gguf", quantise);
+    if (!weighed) FAIL(weighed.error().message);
+    REQUIRE(plain.ok());
+    const auto a = ModelFile::open(folder / "plain.gguf"), b = ModelFile::open(folder / "weighed.gguf");
+    REQUIRE((a.ok() && b.ok()));
+    int alike = 0, changed = 0, without = 0;
+    for (const QuantizedTensor& tensor : weighed->tensors) {
+      if (tensor.to == tensor.from || tensor.to == "F16") continue;
+      INFO(tensor.name);
+      const auto before = a->read(tensor.name), after = b->read(tensor.name);
+      REQUIRE((before.ok() && after.ok()));
+      without += !tensor.importance;
+      if (!tensor.name.starts_with(block)) {
+        changed += *before != *after;
+        continue;
+      }
+      ++alike;
+      CHECK_FALSE(tensor.importance);
+      CHECK(*before == *after);
+    }
+    CHECK(alike > 0);
+    CHECK(changed > 0);
+    CHECK(weighed->without_importance == without);
+  }
+}
+
 TEST_CASE("a text that is too short, and cancelling", "[rewrite][imatrix]") {
   TempFolder folder;
   const std::string out = folder / "imatrix.gguf";
