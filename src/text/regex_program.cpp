@@ -51,14 +51,6 @@ CharSet inverse(const CharSet& set) {
   return out;
 }
 
-CharSet of_category(Category wanted) {
-  CharSet out;
-  each_category_run([&](CodeRange range, Category c) {
-    if (c == wanted) out.push_back(range);
-  });
-  return normal(std::move(out));
-}
-
 class Parser {
  public:
   explicit Parser(std::string_view pattern) : pattern_(pattern) {}
@@ -231,7 +223,7 @@ class Parser {
       return {};
     }
     at_ += 3;
-    return of_category(static_cast<Category>(which + 1));
+    return normal(category_ranges(static_cast<Category>(which + 1)));
   }
 
   CharSet hexadecimal() {

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <iterator>
 #include <memory>
-#include <vector>
+#include <unordered_map>
+
+#include "text/unicode_tables.h"
 
 namespace strata::text {
 
@@ -19,19 +22,23 @@ constexpr CodeRange white_space[] = {{0x09, 0x0E}, {0x20, 0x21}, {0x85, 0x86}, {
 struct Mapping {
   std::vector<char32_t> from, to;
 
-  char32_t operator()(char32_t code) const {
+  const char32_t* find(char32_t code) const {
     auto at = std::lower_bound(from.begin(), from.end(), code);
-    return at != from.end() && *at == code ? to[static_cast<std::size_t>(at - from.begin())] : code;
+    return at != from.end() && *at == code ? &to[static_cast<std::size_t>(at - from.begin())] : nullptr;
+  }
+  char32_t operator()(char32_t code) const {
+    const char32_t* found = find(code);
+    return found ? *found : code;
   }
 };
 
-Mapping lower_case_mapping() {
+/// Of fours: first, last, step and difference.
+Mapping case_mapping(std::span<const std::int32_t> fours) {
   Mapping out;
-  for (std::size_t i = 0; i + 3 < std::size(tables::lower_case); i += 4) {
-    const std::int32_t* row = tables::lower_case + i;
-    for (std::int32_t code = row[0]; code <= row[1]; code += row[2]) {
+  for (; fours.size() >= 4; fours = fours.subspan(4)) {
+    for (std::int32_t code = fours[0]; code <= fours[1]; code += fours[2]) {
       out.from.push_back(static_cast<char32_t>(code));
-      out.to.push_back(static_cast<char32_t>(code + row[3]));
+      out.to.push_back(static_cast<char32_t>(code + fours[3]));
     }
   }
   return out;
@@ -47,19 +54,57 @@ Mapping decomposition_mapping() {
   return out;
 }
 
-using Categories = std::array<Category, max_code + 1>;
+using Specials = std::unordered_map<char32_t, std::u32string>;
+
+/// Of fours: a character and the two or three it becomes.
+Specials special_cases(std::span<const std::uint16_t> fours) {
+  Specials out;
+  for (; fours.size() >= 4; fours = fours.subspan(4))
+    for (std::size_t i = 1; i < 4 && fours[i] != 0; ++i) out[fours[0]] += static_cast<char32_t>(fours[i]);
+  return out;
+}
+
+/// Of the characters where membership changes.
+bool among(std::span<const std::uint32_t> changes, char32_t code) {
+  return (std::upper_bound(changes.begin(), changes.end(), code) - changes.begin()) % 2 != 0;
+}
+
+template <class Visit>
+void each_category_run(Visit visit) {
+  char32_t begin = 0;
+  for (std::uint32_t run : tables::category_runs) {
+    const char32_t end = begin + (run >> 5);
+    visit(CodeRange{begin, end}, static_cast<GeneralCategory>(run & 31));
+    begin = end;
+  }
+}
+
+using Categories = std::array<GeneralCategory, max_code + 1>;
 
 std::unique_ptr<const Categories> all_categories() {
   auto out = std::make_unique<Categories>();
-  each_category_run([&](CodeRange range, Category c) { std::fill(out->begin() + range.begin, out->begin() + range.end, c); });
+  each_category_run([&](CodeRange range, GeneralCategory general) {
+    std::fill(out->begin() + range.begin, out->begin() + range.end, general);
+  });
   return out;
 }
 
 }  // namespace
 
-Category category(char32_t code) {
+GeneralCategory general_category(char32_t code) {
   static const std::unique_ptr<const Categories> table = all_categories();
   return (*table)[code];
+}
+
+Category category(GeneralCategory general) {
+  using enum GeneralCategory;
+  if (general == Cn) return Category::unassigned;
+  if (general <= Lo) return Category::letter;
+  if (general <= Me) return Category::mark;
+  if (general <= No) return Category::number;
+  if (general <= Po) return Category::punctuation;
+  if (general <= So) return Category::symbol;
+  return general <= Zp ? Category::separator : Category::control;
 }
 
 bool is_white_space(char32_t code) {
@@ -68,10 +113,41 @@ bool is_white_space(char32_t code) {
   return false;
 }
 
+bool is_upper(char32_t code) {
+  return general_category(code) == GeneralCategory::Lu || among(tables::other_upper_case, code);
+}
+bool is_lower(char32_t code) {
+  return general_category(code) == GeneralCategory::Ll || among(tables::other_lower_case, code);
+}
+bool is_digit(char32_t code) { return is_decimal(code) || among(tables::other_digits, code); }
+bool is_numeric(char32_t code) { return category(code) == Category::number || among(tables::other_numbers, code); }
+
 char32_t to_lower(char32_t code) {
   if (code < 0x80) return code >= 'A' && code <= 'Z' ? code + 32 : code;
-  static const Mapping mapping = lower_case_mapping();
+  static const Mapping mapping = case_mapping(tables::lower_case);
   return mapping(code);
+}
+
+std::u32string lower_case(char32_t code) {
+  if (code == 0x130) return U"i\u0307";  // the one lower case of two characters
+  return std::u32string(1, to_lower(code));
+}
+
+std::u32string upper_case(char32_t code) {
+  if (code < 0x80) return std::u32string(1, code >= 'a' && code <= 'z' ? code - 32 : code);
+  static const Mapping mapping = case_mapping(tables::upper_case);
+  if (const char32_t* simple = mapping.find(code)) return std::u32string(1, *simple);
+  static const Specials specials = special_cases(tables::special_upper_case);
+  const auto special = specials.find(code);
+  return special == specials.end() ? std::u32string(1, code) : special->second;
+}
+
+std::u32string title_case(char32_t code) {
+  static const Mapping mapping = case_mapping(tables::title_case);
+  if (const char32_t* simple = mapping.find(code)) return std::u32string(1, *simple);
+  static const Specials specials = special_cases(tables::special_title_case);
+  const auto special = specials.find(code);
+  return special == specials.end() ? upper_case(code) : special->second;
 }
 
 char32_t first_decomposed(char32_t code) {
@@ -82,5 +158,13 @@ char32_t first_decomposed(char32_t code) {
 }
 
 std::span<const CodeRange> white_space_ranges() { return white_space; }
+
+std::vector<CodeRange> category_ranges(Category wanted) {
+  std::vector<CodeRange> out;
+  each_category_run([&](CodeRange range, GeneralCategory general) {
+    if (category(general) == wanted) out.push_back(range);
+  });
+  return out;
+}
 
 }  // namespace strata::text

@@ -283,6 +283,12 @@ TEST_CASE("Unicode data by examples") {
   CHECK((text::is_white_space(0x3000) && text::is_white_space(0x85) && !text::is_white_space(0x180E)));
   CHECK((text::to_lower(U'É') == U'é' && text::to_lower(0x130) == 'i' && text::to_lower(0x10400) == 0x10428));
   CHECK((text::to_lower('z') == 'z' && text::to_lower(0x1E9E) == 0xDF));
+  CHECK((text::upper_case(U'ß') == U"SS" && text::title_case(U'ß') == U"Ss" && text::lower_case(0x130) == U"i\u0307"));
+  CHECK((text::upper_case(0x1C6) == U"\u01C4" && text::title_case(0x1C6) == U"\u01C5" && text::upper_case('z') == U"Z"));
+  CHECK((text::upper_case(0x10D0) == U"\u1C90" && text::title_case(0x10D0) == U"\u10D0"));
+  CHECK((text::is_upper(0x24B6) && !text::is_upper(0x1C5) && text::is_lower(0xAA) && !text::is_lower('A')));
+  CHECK((text::is_digit(0xB2) && !text::is_decimal(0xB2) && text::is_decimal(0x661) && !text::is_digit(0x4E00)));
+  CHECK((text::is_numeric(0x4E00) && text::is_numeric(0xBD) && text::is_numeric('7') && !text::is_numeric(0x4E01)));
   CHECK((text::first_decomposed(U'é') == 'e' && text::first_decomposed(0x1EC7) == 'e'));
   CHECK((text::first_decomposed(0xAC01) == 0x1100 && text::first_decomposed(0x2F800) == 0x4E3D && text::first_decomposed('e') == 'e'));
 }

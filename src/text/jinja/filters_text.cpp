@@ -10,7 +10,7 @@
 #include "text/jinja/operators.h"
 #include "text/jinja/print.h"
 #include "text/jinja/strings.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace strata::text::jinja {
@@ -52,7 +52,7 @@ Value filter_title(Machine& machine, const Value& input, const Bound&) {
     const bool between = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
     std::string bytes;
     if (between || !inside)
-      for (char32_t first : between ? std::u32string(1, c) : upper(c)) append_utf8(bytes, first);
+      for (char32_t first : between ? std::u32string(1, c) : upper_case(c)) append_utf8(bytes, first);
     const std::size_t size = character_bytes(small.string().bytes[other]);
     out(between || !inside ? std::string_view(bytes) : std::string_view(small.string().bytes).substr(other, size));
     other += size;

@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 #include "text/jinja/strings.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace strata::text::jinja {

@@ -7,7 +7,7 @@
 #include "text/jinja/format.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/strings.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace strata::text::jinja {
@@ -39,13 +39,13 @@ bool is_ignored_by_case(char32_t c) {
 std::u32string lower_at(std::string_view text, std::size_t at) {
   constexpr char32_t sigma = 0x3A3, final_sigma = 0x3C2;
   const char32_t c = character_at(text, at);
-  if (c != sigma) return lower(c);
+  if (c != sigma) return lower_case(c);
   std::size_t before = at, after = at + character_bytes(text[at]);
   while (before > 0 && is_ignored_by_case(character_at(text, previous(text, before)))) before = previous(text, before);
   while (after < text.size() && is_ignored_by_case(character_at(text, after))) after += character_bytes(text[after]);
   const bool follows = before > 0 && is_cased(character_at(text, previous(text, before)));
   const bool leads = after < text.size() && is_cased(character_at(text, after));
-  return follows && !leads ? std::u32string(1, final_sigma) : lower(c);
+  return follows && !leads ? std::u32string(1, final_sigma) : lower_case(c);
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ std::u32string lower_at(std::string_view text, std::size_t at) {
 // --- case and padding ------------------------------------------------------------------------------------------------
 
 Value to_upper(Machine& machine, const String& text) {
-  return map_characters(machine, text, [](char32_t c, auto out) { out(utf8(upper(c))); });
+  return map_characters(machine, text, [](char32_t c, auto out) { out(utf8(upper_case(c))); });
 }
 Value to_lower(Machine& machine, const String& text) {
   return map_characters(machine, text,
@@ -61,7 +61,7 @@ Value to_lower(Machine& machine, const String& text) {
 }
 Value capitalize(Machine& machine, const String& text) {
   return map_characters(machine, text, [&text](char32_t c, auto out, std::size_t at) {
-    out(utf8(at == 0 ? title(c) : lower_at(text.bytes, at)));
+    out(utf8(at == 0 ? title_case(c) : lower_at(text.bytes, at)));
   });
 }
 
@@ -148,14 +148,14 @@ Value method_capitalize(Machine& machine, const Value& self, const Bound&) {
 Value method_swapcase(Machine& machine, const Value& self, const Bound&) {
   const std::string& bytes = self.string().bytes;
   return map_characters(machine, self.string(), [&bytes](char32_t c, auto out, std::size_t at) {
-    out(utf8(is_upper(c) ? lower_at(bytes, at) : upper(c)));
+    out(utf8(is_upper(c) ? lower_at(bytes, at) : upper_case(c)));
   });
 }
 Value method_title(Machine& machine, const Value& self, const Bound&) {
   bool inside = false;
   const std::string& bytes = self.string().bytes;
   return map_characters(machine, self.string(), [&](char32_t c, auto out, std::size_t at) {
-    out(utf8(inside ? lower_at(bytes, at) : title(c)));
+    out(utf8(inside ? lower_at(bytes, at) : title_case(c)));
     inside = is_cased(c);
   });
 }

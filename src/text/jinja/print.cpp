@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 
-#include "text/jinja/unicode.h"
 #include "text/utf8.h"
 
 namespace strata::text::jinja {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "text/utf8.h"
+#include "text/unicode.h"
 
 namespace strata::text::jinja {
 
@@ -20,6 +20,12 @@ char32_t character_at(std::string_view text, std::size_t at) {
 std::size_t count_characters(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
+}
+
+bool is_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
+bool is_printable(char32_t c) {
+  const Category kind = category(c);
+  return c == ' ' || (kind != Category::unassigned && kind != Category::separator && kind != Category::control);
 }
 
 bool TextBuilder::room(std::size_t bytes) {

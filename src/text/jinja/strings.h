@@ -18,6 +18,9 @@ constexpr std::size_t character_bytes(char lead) {
 /// The character at a byte of well-formed UTF-8.
 char32_t character_at(std::string_view text, std::size_t at);
 std::size_t count_characters(std::string_view text);
+/// As Python's str.isspace and str.isprintable see a character.
+bool is_space(char32_t c);
+bool is_printable(char32_t c);
 
 /// Puts a string together. All texts of a template are made here, so this is where their memory is counted.
 class TextBuilder {
