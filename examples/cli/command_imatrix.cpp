@@ -63,6 +63,7 @@ void add_imatrix(CLI::App& program, int& code) {
   command->add_option("-o,--out", a->out, "the file to write")->required();
   command->add_option("--chunk", a->options.chunk, "tokens of a chunk; each is read afresh")->check(range(2, 1 << 24))->capture_default_str();
   command->add_option("--chunks", a->options.max_chunks, "the most chunks to read; 0: all")->check(range(0, 1 << 24))->capture_default_str();
+  command->add_flag("--parse-special", a->options.special, "read control tokens that the text spells, such as <|im_start|>, as such");
   command->add_flag("--process-output", a->options.output, "also the output matrix");
   add_load_options(*command, a->load, false);
   command->add_flag("--force", a->force, "overwrite the file where it exists");

@@ -20,16 +20,24 @@ namespace {
 struct PerplexityArguments {
   LoadArguments load;
   SessionArguments session;
-  std::string file, against;
+  std::string file, against, documents;
   bool json = false;
 };
 
+/// Sums over predictions; those in the second line are against the other model's.
 struct Score {
-  double nll = 0;  ///< sum of -ln p, in nats
-  double divergence = 0;  ///< sum of the Kullback-Leibler divergences from the other model, in nats
-  long agreed = 0;        ///< predictions whose most likely token is the other model's
+  double nll = 0;  ///< of -ln p, in nats
+  double other_nll = 0, divergence = 0;  ///< of its -ln p; of the Kullback-Leibler divergences from it
+  long agreed = 0;                       ///< predictions whose most likely token is the other model's
   long predictions = 0;
-  std::size_t chunks = 0;
+
+  void add(const Score& s) {
+    nll += s.nll;
+    other_nll += s.other_nll;
+    divergence += s.divergence;
+    agreed += s.agreed;
+    predictions += s.predictions;
+  }
 };
 
 /// ln sum(e^logit)
@@ -54,48 +62,102 @@ std::ptrdiff_t most_likely(std::span<const float> logits) {
   return std::max_element(logits.begin(), logits.end()) - logits.begin();
 }
 
+/// The standard error of the mean nats that a token costs more than with the other model. Tokens of one chunk hang together;
+/// chunks do not, so it is that of a ratio of sums over chunks.
+double error_of_difference(std::span<const Score> chunks, const Score& all) {
+  const double mean = (all.nll - all.other_nll) / static_cast<double>(all.predictions), n = static_cast<double>(chunks.size());
+  double squares = 0;
+  for (const Score& chunk : chunks) {
+    const double off = chunk.nll - chunk.other_nll - mean * static_cast<double>(chunk.predictions);
+    squares += off * off;
+  }
+  return n > 1 ? std::sqrt(squares * n / (n - 1)) / static_cast<double>(all.predictions) : 0;
+}
+
 /// Scores one chunk; with `other`, beside that model's predictions of it.
-Result<void> score_chunk(Session& session, Session* other, std::span<const Token> input, Score& score) {
+Result<Score> score_chunk(Session& session, Session* other, std::span<const Token> input) {
+  Score score;
   // The last token predicts what is outside the chunk. The other model's logits are kept for a step, so steps are short.
   const std::size_t longest = other ? 64 : input.size();
-  if (auto cut = session.truncate(0); !cut) return cut;
+  if (auto cut = session.truncate(0); !cut) return cut.error();
   if (other)
-    if (auto cut = other->truncate(0); !cut) return cut;
+    if (auto cut = other->truncate(0); !cut) return cut.error();
   std::vector<std::vector<float>> kept;
   for (std::size_t at = 0; at + 1 < input.size(); at += longest) {
     const auto part = input.subspan(at, std::min(longest, input.size() - 1 - at));
     kept.clear();
     if (other) {
       auto evaluated = other->evaluate(part, [&](int, std::span<const float> logits) { kept.emplace_back(logits.begin(), logits.end()); });
-      if (!evaluated) return evaluated;
+      if (!evaluated) return evaluated.error();
     }
     auto evaluated = session.evaluate(part, [&](int position, std::span<const float> logits) {
       const auto row = static_cast<std::size_t>(position);
-      score.nll += log_sum(logits) - logits[static_cast<std::size_t>(input[row + 1])];
+      const auto next = static_cast<std::size_t>(input[row + 1]);
+      score.nll += log_sum(logits) - logits[next];
       ++score.predictions;
       if (!other) return;
-      score.divergence += divergence(kept[row - at], logits);
-      score.agreed += most_likely(kept[row - at]) == most_likely(logits);
+      const std::vector<float>& other_logits = kept[row - at];
+      score.other_nll += log_sum(other_logits) - other_logits[next];
+      score.divergence += divergence(other_logits, logits);
+      score.agreed += most_likely(other_logits) == most_likely(logits);
     });
-    if (!evaluated) return evaluated;
-  }
-  return {};
-}
-
-Result<Score> score_chunks(Session& session, Session* other, std::span<const Token> tokens, std::size_t chunk, std::optional<Token> bos) {
-  Score score;
-  score.chunks = tokens.size() / chunk;
-  ProgressBar bar("scoring");
-  for (std::size_t c = 0; c < score.chunks; ++c) {
-    if (interrupted()) return Error{ErrorCode::cancelled, "interrupted"};
-    bar.update(static_cast<double>(c) / static_cast<double>(score.chunks));
-    std::vector<Token> input;
-    if (bos) input.push_back(*bos);
-    auto part = tokens.subspan(c * chunk, chunk);
-    input.insert(input.end(), part.begin(), part.end());
-    if (auto scored = score_chunk(session, other, input, score); !scored) return scored.error();
+    if (!evaluated) return evaluated.error();
   }
   return score;
+}
+
+Result<std::vector<Score>> score_chunks(Session& session, Session* other, std::span<const std::vector<Token>> chunks) {
+  std::vector<Score> scores;
+  ProgressBar bar("scoring");
+  for (const std::vector<Token>& chunk : chunks) {
+    if (interrupted()) return Error{ErrorCode::cancelled, "interrupted"};
+    bar.update(static_cast<double>(scores.size()) / static_cast<double>(chunks.size()));
+    auto score = score_chunk(session, other, chunk);
+    if (!score) return score.error();
+    scores.push_back(*score);
+  }
+  return scores;
+}
+
+/// The text as pieces that are read afresh, of `context` tokens at most: a long text cut, or documents and their ends.
+Result<std::vector<std::vector<Token>>> chunks_of(const Tokenizer& tokenizer, std::string_view text, const PerplexityArguments& a,
+                                                  std::size_t context) {
+  const std::vector<Token> begin = tokenizer.adds_bos() && tokenizer.bos() ? std::vector<Token>{*tokenizer.bos()} : std::vector<Token>{};
+  EncodeOptions plain, control;
+  plain.add_special = plain.parse_special = control.add_special = false;
+  control.parse_special = true;
+  std::vector<std::vector<Token>> chunks;
+  std::size_t given = 0;
+  auto add = [&](std::span<const Token> tokens, bool whole_only) {
+    const std::size_t room = context - begin.size();
+    given += tokens.size();
+    for (std::size_t at = 0; at < tokens.size(); at += room) {
+      const auto part = tokens.subspan(at, std::min(room, tokens.size() - at));
+      std::vector<Token> chunk = begin;
+      chunk.insert(chunk.end(), part.begin(), part.end());
+      if (chunk.size() > 1 && (part.size() == room || !whole_only)) chunks.push_back(std::move(chunk));
+    }
+  };
+  if (a.documents.empty()) {
+    auto tokens = tokenizer.encode(text, plain);
+    if (!tokens) return tokens.error();
+    add(*tokens, true);
+  } else {
+    auto end = tokenizer.encode(a.documents, control);
+    if (!end) return end.error();
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t stop = std::min(text.find(a.documents, at), text.size());
+      auto tokens = tokenizer.encode(text.substr(at, stop - at), plain);
+      if (!tokens) return tokens.error();
+      if (stop < text.size()) tokens->insert(tokens->end(), end->begin(), end->end());
+      add(*tokens, false);
+      at = stop + a.documents.size();
+    }
+  }
+  if (chunks.empty())
+    return Error{ErrorCode::invalid_argument, a.file + ": " + std::to_string(given) + " tokens do not fill one chunk of " +
+                                                  std::to_string(context - begin.size()) + "; lower --ctx"};
+  return chunks;
 }
 
 /// The model of --against, which must have the same vocabulary.
@@ -113,6 +175,33 @@ Result<std::optional<Session>> open_other(const PerplexityArguments& a, const Mo
   return std::optional<Session>(std::move(*session));
 }
 
+void print(const PerplexityArguments& a, std::span<const Score> chunks, int context, bool compared) {
+  Score all;
+  for (const Score& chunk : chunks) all.add(chunk);
+  const auto count = static_cast<double>(all.predictions);
+  const double mean = all.nll / count, difference = (all.nll - all.other_nll) / count, error = error_of_difference(chunks, all);
+  const double divergence = all.divergence / count, agreed = static_cast<double>(all.agreed) / count;
+  if (a.json) {
+    nlohmann::ordered_json json{{"perplexity", std::exp(mean)}, {"nll", mean},        {"predictions", all.predictions},
+                                {"chunks", chunks.size()},      {"context", context}, {"kv_type", a.load.kv_type}};
+    if (compared) {
+      json["against"] = a.against;
+      json["difference"] = difference;
+      json["difference_error"] = error;
+      json["divergence"] = divergence;
+      json["agreed"] = agreed;
+    }
+    std::printf("%s\n", json.dump(2).c_str());
+    return;
+  }
+  std::printf("perplexity %s (%s nats a token) over %ld predictions in %zu %s\n", fixed(std::exp(mean), 4).c_str(), fixed(mean, 5).c_str(),
+              all.predictions, chunks.size(), a.documents.empty() ? "chunks" : "documents");
+  if (compared)
+    std::printf("against %s: %s%s +- %s nats a token, %s of divergence; %s %% of the most likely tokens agree\n", a.against.c_str(),
+                difference < 0 ? "" : "+", fixed(difference, 5).c_str(), fixed(error, 5).c_str(), fixed(divergence, 6).c_str(),
+                fixed(100 * agreed, 2).c_str());
+}
+
 Result<int> perplexity(PerplexityArguments a) {
   auto text = read_input(a.file);
   if (!text) return text.error();
@@ -120,18 +209,11 @@ Result<int> perplexity(PerplexityArguments a) {
   if (!model) return model.error();
   auto tokenizer = tokenizer_of(*model);
   if (!tokenizer) return tokenizer.error();
-  EncodeOptions encode;
-  encode.add_special = false;
-  encode.parse_special = false;
-  auto tokens = (*tokenizer)->encode(*text, encode);
-  if (!tokens) return tokens.error();
   const int trained = model->summary().context_length;
   const int context = a.load.context > 0 ? a.load.context : std::min(trained, 512);
   if (context < 3) return Error{ErrorCode::invalid_argument, "--ctx is " + std::to_string(context) + "; it must be 3 or more"};
-  const auto chunk = static_cast<std::size_t>(context) - 1;
-  if (tokens->size() < chunk)
-    return Error{ErrorCode::invalid_argument, a.file + ": " + std::to_string(tokens->size()) + " tokens do not fill one chunk of " +
-                                                  std::to_string(chunk) + "; lower --ctx"};
+  auto chunks = chunks_of(**tokenizer, *text, a, static_cast<std::size_t>(context));
+  if (!chunks) return chunks.error();
   a.session.context = context;
   auto session = open_session(*model, a.session);
   if (!session) return session.error();
@@ -139,26 +221,9 @@ Result<int> perplexity(PerplexityArguments a) {
   options.context = context;
   auto other = open_other(a, *model, options);
   if (!other) return other.error();
-  auto score = score_chunks(*session, *other ? &**other : nullptr, *tokens, chunk, (*tokenizer)->adds_bos() ? (*tokenizer)->bos() : std::nullopt);
-  if (!score) return score.error();
-  const double mean = score->nll / static_cast<double>(score->predictions);
-  const double divergence = score->divergence / static_cast<double>(score->predictions);
-  const double agreed = static_cast<double>(score->agreed) / static_cast<double>(score->predictions);
-  if (a.json) {
-    nlohmann::ordered_json json{{"perplexity", std::exp(mean)},       {"nll", mean},
-                                {"predictions", score->predictions},  {"tokens", tokens->size()},
-                                {"chunks", score->chunks},            {"context", context},
-                                {"kv_type", a.load.kv_type}};
-    if (*other) json["against"] = a.against, json["divergence"] = divergence, json["agreed"] = agreed;
-    std::printf("%s\n", json.dump(2).c_str());
-  } else {
-    std::printf("perplexity %s (%s nats a token) over %ld predictions: %zu chunks of %zu tokens of %zu\n",
-                fixed(std::exp(mean), 4).c_str(), fixed(mean, 5).c_str(), score->predictions, score->chunks, chunk,
-                tokens->size());
-    if (*other)
-      std::printf("%s nats a token of divergence from %s; %s %% of the most likely tokens agree\n", fixed(divergence, 6).c_str(),
-                  a.against.c_str(), fixed(100 * agreed, 2).c_str());
-  }
+  auto scores = score_chunks(*session, *other ? &**other : nullptr, *chunks);
+  if (!scores) return scores.error();
+  print(a, *scores, context, other->has_value());
   return exit_ok;
 }
 
@@ -174,9 +239,12 @@ void add_perplexity(CLI::App& program, int& code) {
   add_adapter_options(*command, a->session);
   add_load_options(*command, a->load, false);
   command->add_option("--against", a->against, "also compare with this model's predictions, e.g. the file before it was quantised");
+  command->add_option("--documents", a->documents, "the text is documents, each ended by this, e.g. <|endoftext|>");
   command->add_flag("--json", a->json, "print one JSON object");
-  command->footer("The text is cut into chunks of one token less than --ctx, each read afresh behind the beginning-of-text\n"
-                  "token where the vocabulary adds one; a last incomplete chunk is dropped; every prediction counts.");
+  command->footer("The text is cut into chunks of --ctx tokens, each read afresh behind the beginning-of-text token where the\n"
+                  "vocabulary adds one; a last incomplete chunk is dropped; every prediction counts. With --documents each of\n"
+                  "them is read afresh, and its end is predicted, too; --ctx cuts those that are longer.\n"
+                  "The difference to the model of --against is given with its standard error over the chunks.");
   command->callback([a, &code] {
     auto result = perplexity(*a);
     code = result ? *result : report(result.error());

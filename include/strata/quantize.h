@@ -66,6 +66,7 @@ struct ImatrixOptions {
   int chunk = 512;        ///< tokens of a chunk, with its beginning-of-text token; each is read afresh
   int max_chunks = 0;     ///< 0: all that the text fills
   bool output = false;    ///< also the output matrix
+  bool special = false;   ///< control tokens that the text spells, such as <|im_start|>, are read as such
   std::string dataset;    ///< what the file says about where the text is from
   RewriteProgress progress;
 };

@@ -136,7 +136,7 @@ Result<std::vector<std::vector<Token>>> cut(const Model& model, std::string_view
   if (!model.tokenizer()) return *model.tokenizer_error();
   EncodeOptions encode;
   encode.add_special = false;
-  encode.parse_special = false;
+  encode.parse_special = options.special;
   auto tokens = model.tokenizer()->encode(text, encode);
   if (!tokens) return tokens.error();
   report.tokens = tokens->size();
