@@ -287,11 +287,13 @@ class Chat {
         messages_ = prompt->messages;
         if (auto closed = close_gap(session_, prompt->tokens); !closed) return closed.error();
       }
+      const double start = now_seconds();
       auto ready = sync_in_steps(session_, prompt->tokens);
       if (!ready) return ready.error();
       if (!*ready && first) return false;
       if (!*ready) all.reason = StopReason::callback;
       if (!*ready) break;
+      const double spent = now_seconds() - start;
       if (first) splitter = AnswerSplitter(prompt->text);
       GenerateOptions options;
       options.max_tokens = arguments_.count < 0 ? -1 : arguments_.count - static_cast<int>(all.tokens.size());
@@ -302,6 +304,8 @@ class Chat {
         return !interrupted();
       });
       if (!out) return out.error();
+      out->prompt_evaluated += **ready;
+      out->prompt_seconds += spent;
       add(all, *out);
       prompt->tokens.insert(prompt->tokens.end(), out->tokens.begin(), out->tokens.end());
     }

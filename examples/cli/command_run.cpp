@@ -125,7 +125,6 @@ Result<Generated> answer(const RunArguments& a, Session& session, const Prompt& 
   auto ready = sync_in_steps(session, prompt.tokens);
   if (!ready) return ready.error();
   if (!*ready) return Error{ErrorCode::cancelled, "interrupted while the prompt was read"};
-  const int ahead = static_cast<int>(session.tokens().size());
   const double spent = now_seconds() - start;
 
   GenerateOptions options;
@@ -144,7 +143,7 @@ Result<Generated> answer(const RunArguments& a, Session& session, const Prompt& 
     return !interrupted();
   });
   if (!out) return out;
-  out->prompt_evaluated += ahead;
+  out->prompt_evaluated += **ready;
   out->prompt_seconds += spent;
   out->first_token_seconds += spent;
   return out;

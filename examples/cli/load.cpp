@@ -33,19 +33,21 @@ Result<Model> load(const LoadArguments& arguments) {
   return Model::load(arguments.model, options);
 }
 
-Result<bool> sync_in_steps(Session& session, std::span<const Token> prompt) {
+Result<std::optional<int>> sync_in_steps(Session& session, std::span<const Token> prompt) {
   constexpr std::size_t step = 512;
   ProgressBar bar("reading");
   auto held = session.tokens();
   auto common = static_cast<std::size_t>(
       std::mismatch(prompt.begin(), prompt.end(), held.begin(), held.end()).first - prompt.begin());
+  int evaluated = 0;
   for (std::size_t done = common + step; done < prompt.size(); done += step) {
-    if (interrupted()) return false;
+    if (interrupted()) return std::optional<int>();
     auto synced = session.sync(prompt.first(done));
     if (!synced) return synced.error();
+    evaluated += *synced;
     bar.update(static_cast<double>(done) / static_cast<double>(prompt.size()));
   }
-  return !interrupted();
+  return interrupted() ? std::nullopt : std::optional(evaluated);
 }
 
 }  // namespace cli

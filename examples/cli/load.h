@@ -1,6 +1,7 @@
 // Owns: what every command that runs a model asks for, and loading it with a progress bar. Knows no option parser.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "strata/strata.h"
@@ -21,8 +22,8 @@ struct LoadArguments {
 strata::ModelOptions model_options(const LoadArguments& arguments);
 strata::Result<strata::Model> load(const LoadArguments& arguments);
 
-/// Evaluates all but the last step of a prompt, so that Ctrl-C is heard and a bar is shown between steps. Returns false
-/// where Ctrl-C came; whatever syncs the whole prompt next finds the session nearly there.
-strata::Result<bool> sync_in_steps(strata::Session& session, std::span<const strata::Token> prompt);
+/// Evaluates all but the last step of a prompt, so that Ctrl-C is heard and a bar is shown between steps. Returns how many
+/// tokens were evaluated, nothing where Ctrl-C came; whatever syncs the whole prompt next finds the session nearly there.
+strata::Result<std::optional<int>> sync_in_steps(strata::Session& session, std::span<const strata::Token> prompt);
 
 }  // namespace cli

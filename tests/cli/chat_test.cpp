@@ -54,6 +54,16 @@ TEST_CASE("chat keeps what a user types as text, and the figures show that turns
   CHECK(last_question(o) < std::stoi(o.err.substr(8)) - 10);  // the first turn was not read again
 }
 
+TEST_CASE("the figures count a question that takes several steps") {
+  std::string question;
+  for (int i = 0; i < 700; ++i) question += "cat ";
+  Outcome o = call({"chat", "--temp", "0", "-n", "5"}, question + "\n/stats\nHello\n/stats\n");
+  INFO(o.err);
+  CHECK(o.code == 0);
+  CHECK(number_after(o.err, "last question ") >= 700);
+  CHECK(number_after(o.err.substr(o.err.find('\n')), "last question ") < 40);
+}
+
 TEST_CASE("a conversation goes on where it was left, and reads only what is new") {
   const std::string file = fresh_session("pip");
   const std::vector<std::string> chat{"chat", "--temp", "0", "-n", "40", "--session", file};
