@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -84,7 +85,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (mode == 2) mend(bytes);
   }
-  static const std::string path = path_of("input");
+  static const std::string path = [] {
+    std::atexit([] { std::filesystem::remove(path_of("input")); });
+    return path_of("input");
+  }();
   std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   Session& session = fixture.session;
   const std::vector<Token> tokens(session.tokens().begin(), session.tokens().end());

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <set>
+#include <system_error>
 
 #include "base/text.h"
 #include "gguf/writer.h"
@@ -161,13 +163,28 @@ class TinyModel {
   std::mt19937 random_{1};
 };
 
+/// The models that this process wrote. They go with it: one left behind would be taken for its own by a later build's
+/// process of the same number.
+struct Written {
+  std::set<std::string> paths;
+
+  ~Written() {
+    std::error_code ignored;
+    for (const std::string& path : paths) std::filesystem::remove(path, ignored);
+  }
+};
+
 }  // namespace
 
 std::vector<std::string> tiny_architectures() { return {"llama", "qwen2", "qwen3", "qwen35", "qwen35moe", "gemma3"}; }
 
 std::string write_tiny_model(const std::string& architecture, const std::string& type) {
   auto path = std::filesystem::temp_directory_path() / str("strata-tiny-", getpid(), "-", architecture, "-", type, ".gguf");
-  if (!std::filesystem::exists(path)) TinyModel(architecture, type).write(path.string());
+  static Written written;
+  if (!written.paths.contains(path.string())) {
+    TinyModel(architecture, type).write(path.string());
+    written.paths.insert(path.string());
+  }
   return path.string();
 }
 
