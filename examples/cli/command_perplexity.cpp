@@ -154,6 +154,8 @@ Result<std::vector<std::vector<Token>>> chunks_of(const Tokenizer& tokenizer, st
       at = stop + a.documents.size();
     }
   }
+  if (chunks.empty() && !a.documents.empty())
+    return Error{ErrorCode::invalid_argument, a.file + ": no document has two tokens, so there is nothing to predict"};
   if (chunks.empty())
     return Error{ErrorCode::invalid_argument, a.file + ": " + std::to_string(given) + " tokens do not fill one chunk of " +
                                                   std::to_string(context - begin.size()) + "; lower --ctx"};

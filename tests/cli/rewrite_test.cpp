@@ -177,9 +177,45 @@ TEST_CASE("perplexity compares a quantised model with what it was") {
   CHECK(against["agreed"].get<double>() > 0.5);
   const json same = answer(call({"perplexity", bundled, text, "--ctx", "80", "--json", "--against", bundled}));
   CHECK(same["divergence"] == 0.0);
+  CHECK(same["difference"] == 0.0);
+  CHECK(same["difference_error"] == 0.0);
   CHECK(same["agreed"] == 1.0);
   CHECK(call({"perplexity", bundled, text, "--ctx", "80", "--against", bundled}).out.find("100.00 % of the most likely tokens agree") != std::string::npos);
   check_error({"perplexity", bundled, text, "--ctx", "80", "--against", (folder / "none").string()}, 3, "no such file");
+}
+
+TEST_CASE("documents are read afresh, and their ends are predicted") {
+  const fs::path folder = fresh();
+  const std::string text = (folder / "text").string(), end = "<|endoftext|>";
+  const std::string first = "Once upon a time, there was a fox.", second = "The sun was bright.";
+  auto score = [&](const std::string& words, std::vector<std::string> more) {
+    write_file(text, words);
+    std::vector<std::string> arguments = {"perplexity", bundled, text, "--threads", "1", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return answer(call(arguments));
+  };
+  auto sum = [](const json& j) { return j["nll"].get<double>() * j["predictions"].get<double>(); };
+  const json both = score(first + end + second + end, {"--documents", end});
+  const json one = score(first + end, {"--documents", end}), two = score(second + end, {"--documents", end});
+  CHECK(both["chunks"] == 2);
+  CHECK(both["predictions"].get<int>() == one["predictions"].get<int>() + two["predictions"].get<int>());
+  CHECK(std::fabs(sum(both) - sum(one) - sum(two)) < 1e-6 * sum(both));
+  // Without its end a last document counts as far as it goes; a control token at an end is one prediction.
+  const json open = score(first, {"--documents", end});
+  CHECK(open["predictions"].get<int>() + 1 == one["predictions"].get<int>());
+  // Cut by --ctx: the first token of each piece is not predicted.
+  const json cut = score(first + end, {"--documents", end, "--ctx", "4"});
+  CHECK(cut["chunks"].get<int>() == (one["predictions"].get<int>() + 1 + 3) / 4);
+  write_file(text, end + end);  // nothing but ends, none of which is predicted
+  check_error({"perplexity", bundled, text, "--documents", end}, 2, "no document");
+}
+
+TEST_CASE("the model card's perplexity") {
+  auto stories = strata::test::shared("models/strata-tiny/stories_heldout.txt");
+  if (!stories) return;
+  const json card = answer(call({"perplexity", bundled, *stories, "--documents", "<|endoftext|>", "--threads", "1", "--json"}));
+  CHECK(card["predictions"] == 51514);
+  CHECK(std::fabs(card["perplexity"].get<double>() - 1.5449) < 0.0002);  // by llama.cpp
 }
 
 TEST_CASE("split and merge are opposites") {
