@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -69,7 +70,9 @@ void bench_matmul(benchmark::State& state, const IsaKernels& isa, const FormatKe
     inputs.push_back(row);
     outputs.push_back(y.data() + static_cast<std::size_t>(t) * static_cast<std::size_t>(rows));
   }
-  const MatmulCall call{weights.data, weights.stride, inputs.data(), outputs.data(), rows, tokens, kWidth};
+  const std::size_t scratch = format.scratch_bytes(kWidth);
+  const std::unique_ptr<void, void (*)(void*)> memory(scratch > 0 ? std::aligned_alloc(64, (scratch + 63) / 64 * 64) : nullptr, std::free);
+  const MatmulCall call{weights.data, weights.stride, inputs.data(), outputs.data(), rows, tokens, kWidth, memory.get()};
   for (auto _ : state) {
     format.matmul(call);
     benchmark::ClobberMemory();
@@ -185,6 +188,7 @@ int main(int argc, char** argv) {
       add("/cache", 64, 1);
       add("/tokens:4", 256, 4);
       add("/tokens:64", 256, 64);
+      add("/tokens:512", 256, 512);
     }
     add_elementwise(*isa);
     add_sequence(*isa);

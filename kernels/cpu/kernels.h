@@ -39,6 +39,8 @@ struct MatmulCall {
   int rows;
   int tokens;
   int k;                         ///< elements in a row; a multiple of the format's block
+  /// FormatKernels::scratch_bytes(k) at a multiple of 64, or null: then many tokens take longer.
+  void* scratch = nullptr;
 };
 using MatmulKernel = void (*)(const MatmulCall&);
 
@@ -50,6 +52,7 @@ struct FormatKernels {
   const char* matmul_name;  ///< e.g. "matmul_q4_k__avx512", as profiles, tests and benchmarks print it
   /// Decodes k elements to float, bit-equal to the format's scalar decode.
   void (*decode)(const void* row, float* out, int k);
+  std::size_t (*scratch_bytes)(int k);  ///< for MatmulCall::scratch
 };
 
 /// How keys and values are stored in the cache.

@@ -1,6 +1,7 @@
 // Owns: the tests of every (format, instruction set) row of the matrix products against double arithmetic on decoded
 // weights and activations: sizes, cuts, alignment, page ends, sentinels.
 #include <algorithm>
+#include <cstdlib>
 #include <type_traits>
 
 #include "kernels/cpu/activation.h"
@@ -64,7 +65,7 @@ struct Product {
   }
 
   /// Rows and tokens in steps; every output is written exactly once, and nothing else.
-  std::vector<float> run(int row_step, int token_step) const {
+  std::vector<float> run(int row_step, int token_step, void* scratch = nullptr) const {
     std::vector<float> out(static_cast<std::size_t>(rows) * tokens);
     for (int t = 0; t < tokens; t += token_step)
       for (int r = 0; r < rows; r += row_step) {
@@ -76,7 +77,7 @@ struct Product {
           x_rows.push_back(inputs[t + i]->row.data());
           y_rows.push_back(y[i].data() + 1);
         }
-        format.matmul({weights.data() + r * stride, stride, x_rows.data(), y_rows.data(), some_rows, some_tokens, k});
+        format.matmul({weights.data() + r * stride, stride, x_rows.data(), y_rows.data(), some_rows, some_tokens, k, scratch});
         for (int i = 0; i < some_tokens; ++i) {
           REQUIRE(y[i].front() == kSentinel);
           REQUIRE(y[i].back() == kSentinel);
@@ -185,6 +186,32 @@ TEST_CASE("products of many rows take them in cached parts without a trace") {
       product.check(whole);
       REQUIRE(product.run(37, 1) == whole);
     }
+}
+
+TEST_CASE("products of many tokens are the same to the bit with scratch and without") {
+  std::mt19937 random(12);
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats)
+      for (const bool any_bytes : {false, true}) {
+        const int block = static_cast<int>(type_info(format.type)->block);
+        for (const int k : {block == 1 ? 77 : block, block == 256 ? 1792 : 512}) {
+          const std::size_t bytes = format.scratch_bytes(k);
+          if (bytes == 0) continue;
+          INFO(format.matmul_name << " k " << k);
+          auto weights = some_weights(format.type, k, 37);
+          if (any_bytes)
+            for (auto& b : weights) b = static_cast<std::uint8_t>(random());
+          const Product product(*isa, format, k, 37, 31, weights);
+          auto* memory = static_cast<std::uint8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64 + 64));
+          std::fill_n(memory + bytes, 64, std::uint8_t{0xa5});
+          const auto whole = product.run(37, 31, memory), without = product.run(37, 31), single = product.run(5, 1);
+          for (std::size_t i = 0; i < whole.size(); ++i) REQUIRE(same(whole[i], without[i]));
+          for (std::size_t i = 0; i < whole.size(); ++i) REQUIRE(same(whole[i], single[i]));
+          REQUIRE(std::all_of(memory + bytes, memory + bytes + 64, [](std::uint8_t b) { return b == 0xa5; }));
+          if (!any_bytes) product.check(whole);
+          std::free(memory);
+        }
+      }
 }
 
 TEST_CASE("products take weights and activations at any element's alignment") {

@@ -31,13 +31,41 @@ int walk_tokens(const MatmulCall& call, int begin, int end, int token) {
   return token;
 }
 
+template <class Panel, int T>
+int walk_panel(const MatmulCall& call, int row, int token) {
+  for (; token + T <= call.tokens; token += T) Panel::template run<T>(call, row, token);
+  if constexpr (T > 1) return walk_panel<Panel, T / 2>(call, row, token);
+  return token;
+}
+
+/// Rows in whole panels where there are tokens enough to pay for them; returns the first row that is left.
+template <class Tile>
+int walk_panels(const MatmulCall& call) {
+  constexpr int enough = 16;
+  int row = 0;
+  if constexpr (requires { Tile::Panel::rows; })
+    if (call.scratch && call.tokens >= enough)
+      for (; row + Tile::Panel::rows <= call.rows; row += Tile::Panel::rows) {
+        Tile::Panel::fill(call, row);
+        walk_panel<typename Tile::Panel, Tile::Panel::max_tokens>(call, row, 0);
+      }
+  return row;
+}
+
+/// Bytes of MatmulCall::scratch that a product of rows of k elements makes use of.
+template <class Tile>
+std::size_t scratch_bytes(int k) {
+  if constexpr (requires { Tile::Panel::bytes(k); }) return Tile::Panel::bytes(k);
+  else return 0;
+}
+
 template <class Tile>
 void matmul(const MatmulCall& call) {
   // Rows that stay in the second-level cache while all tokens pass over them.
   constexpr std::size_t cached = 128 * 1024;
   const std::size_t fit = call.weight_stride ? cached / call.weight_stride : 0;
   const int step = call.tokens <= Tile::max_tokens ? call.rows : fit > 8 ? static_cast<int>(fit < 256 ? fit & ~7u : 256) : 8;
-  for (int row = 0; row < call.rows; row += step)
+  for (int row = walk_panels<Tile>(call); row < call.rows; row += step)
     walk_tokens<Tile, Tile::max_tokens>(call, row, row + step < call.rows ? row + step : call.rows, 0);
 }
 
@@ -67,7 +95,7 @@ struct FormatTable<V, List<F...>> {
     G::decode(row, out, k);
   }
   static constexpr FormatRows rows = {{{F::type, Simd<V, F>::Tile::activation, matmul<typename Simd<V, F>::Tile>,
-                                        MatmulName<V, F>::text.chars, decode_row<F>}...}};
+                                        MatmulName<V, F>::text.chars, decode_row<F>, scratch_bytes<typename Simd<V, F>::Tile>}...}};
 };
 
 }  // namespace strata::kernels

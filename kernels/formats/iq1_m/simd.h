@@ -13,9 +13,7 @@ struct Simd<V, formats::IQ1_M> {
 
   static constexpr int zero_point = 9;  // d / 8 * scale * (8 (t + 1) + 1 +- 1 - 9)
 
-  static auto d(const Block& b) {
-    return V::mul(V::half(formats::iq1_m_d(formats::load64(b.scales))), V::set(0.125f));
-  }
+  static float d(const Block& b) { return V::half_float(formats::iq1_m_d(formats::load64(b.scales))) * 0.125f; }
   /// Those of the groups first, first + 2 ... The factors move their bits to the upper ends of words.
   template <int first>
   static formats::U16x8 group_scales(const Block& b) {

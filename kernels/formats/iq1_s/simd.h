@@ -10,10 +10,11 @@ namespace strata::kernels {
 template <class V>
 struct Simd<V, formats::IQ1_S> {
   using Block = formats::IQ1_S::Block;
+  static constexpr bool scales_by_32 = true;
 
   static constexpr int zero_point = 1;  // minima are 9 or 7 times the scales: d / 8 * scale * (8 (t + 1) - 8 +- 1)
 
-  static auto d(const Block& b) { return V::mul(V::half(b.d), V::set(0.125f)); }
+  static float d(const Block& b) { return V::half_float(b.d) * 0.125f; }
   static formats::U16x8 odd_scales(formats::U16x8 high) { return formats::odd_scales<3>(high << 1); }
   static auto scales(const Block& b) { return V::scales_of_32(odd_scales(formats::load<formats::U16x8>(b.high))); }
   static auto mins(const Block& b) {

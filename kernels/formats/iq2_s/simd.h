@@ -11,7 +11,7 @@ template <class V>
 struct Simd<V, formats::IQ2_S> {
   using Block = formats::IQ2_S::Block;
 
-  static auto d(const Block& b) { return V::mul(V::half(b.d), V::set(0.125f)); }
+  static float d(const Block& b) { return V::half_float(b.d) * 0.125f; }
   static auto scales(const Block& b) {
     const formats::U16x8 bytes = formats::widen(formats::load<formats::U8x8>(b.scales));
     return V::scales_of_even_odd(formats::odd_scales<4>(bytes << 12), formats::odd_scales<4>(bytes << 8));

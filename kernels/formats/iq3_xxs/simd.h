@@ -10,8 +10,9 @@ namespace strata::kernels {
 template <class V>
 struct Simd<V, formats::IQ3_XXS> {
   using Block = formats::IQ3_XXS::Block;
+  static constexpr bool scales_by_32 = true;
 
-  static auto d(const Block& b) { return V::mul(V::half(b.d), V::set(0.25f)); }
+  static float d(const Block& b) { return V::half_float(b.d) * 0.25f; }
   static auto scales(const Block& b) {
     return V::scales_of_32((formats::top_words<4>(b.signs) >> 12) * 2 + 1);
   }

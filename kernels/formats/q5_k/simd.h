@@ -10,9 +10,10 @@ namespace strata::kernels {
 template <class V>
 struct Simd<V, formats::Q5_K> {
   using Block = formats::Q5_K::Block;
+  static constexpr bool scales_by_32 = true;
 
-  static auto d(const Block& b) { return V::half(b.d); }
-  static auto dmin(const Block& b) { return V::half(b.dmin); }
+  static float d(const Block& b) { return V::half_float(b.d); }
+  static float dmin(const Block& b) { return V::half_float(b.dmin); }
   static auto scales(const Block& b) { return V::scales_of_32(formats::unpack_scales(b.scales).scale); }
   static auto mins(const Block& b) { return V::mins_of_32(formats::unpack_scales(b.scales).min); }
   template <int j>

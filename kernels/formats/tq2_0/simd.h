@@ -9,10 +9,11 @@ namespace strata::kernels {
 template <class V>
 struct Simd<V, formats::TQ2_0> {
   using Block = formats::TQ2_0::Block;
+  static constexpr bool scales_by_32 = true;
 
   static constexpr int zero_point = 1;
 
-  static auto d(const Block& b) { return V::half(b.d); }
+  static float d(const Block& b) { return V::half_float(b.d); }
   static auto scales(const Block&) { return typename V::NoScales(); }
   static auto mins(const Block&) { return V::mins_of_16(0x0101010101010101u, 0x0101010101010101u); }
   template <int j>

@@ -18,8 +18,8 @@ namespace {
 constexpr std::size_t kRowUnit = 16;
 /// Weights that stay in a core's second-level cache while the tokens of a step pass over them.
 constexpr std::size_t kCachedWeights = std::size_t{128} << 10;
-/// Tokens of one kernel call.
-constexpr std::size_t kTokenBlock = 64;
+/// Tokens of one kernel call. A kernel that prepares weights does so once for each call.
+constexpr std::size_t kTokenBlock = 64, kMostTokens = 512;
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 std::size_t units(std::size_t rows) { return (rows + kRowUnit - 1) / kRowUnit; }
@@ -62,6 +62,7 @@ struct Compiler::Matrix {
   std::size_t row_stride, rows, experts;
   int k;
   kernels::MatmulKernel kernel;
+  std::size_t scratch;   ///< bytes that the kernel makes use of
   ActivationRows x;
   std::size_t y;         ///< offset of float [entries][rows]
   const float* bias;     ///< [experts][rows] or null
@@ -73,27 +74,28 @@ struct Compiler::Matrix {
   std::uint64_t unit_cost() const { return kRowUnit * row_stride; }
 
   /// Rows [begin, end) of one expert's matrix times some tokens.
-  void multiply(const StepView& s, std::size_t expert, Range units_of_rows, Tokens tokens) const {
+  void multiply(const StepView& s, Share share, std::size_t expert, Range units_of_rows, Tokens tokens) const {
     const std::size_t end = std::min(units_of_rows.end * kRowUnit, rows);
     std::size_t step = end;
     if (tokens.count > 1) step = std::max(kCachedWeights / row_stride / kRowUnit * kRowUnit, kRowUnit);
+    const std::size_t block = scratch > 0 ? kMostTokens : kTokenBlock;
     for (std::size_t row = units_of_rows.begin * kRowUnit; row < end; row += step)
-      for (std::size_t token = 0; token < tokens.count; token += kTokenBlock)
-        multiply_block(s, expert, row, std::min(step, end - row), tokens, token);
+      for (std::size_t token = 0; token < tokens.count; token += block)
+        multiply_block(s, share, expert, row, std::min(step, end - row), tokens, token, std::min(block, tokens.count - token));
   }
 
-  void multiply_block(const StepView& s, std::size_t expert, std::size_t row, std::size_t count, Tokens tokens,
-                      std::size_t first) const {
-    const void* from[kTokenBlock];
-    float* to[kTokenBlock];
-    const std::size_t block = std::min(kTokenBlock, tokens.count - first);
+  void multiply_block(const StepView& s, Share share, std::size_t expert, std::size_t row, std::size_t count, Tokens tokens,
+                      std::size_t first, std::size_t block) const {
+    const void* from[kMostTokens];
+    float* to[kMostTokens];
     for (std::size_t i = 0; i < block; ++i) {
       const std::size_t entry = tokens.entry(first + i);
       from[i] = s.memory + x.offset + entry / tokens.share * x.stride;
       to[i] = s.floats(y) + entry * rows + row;
     }
     const std::size_t at = expert * rows + row;
-    kernel({data + at * row_stride, row_stride, from, to, static_cast<int>(count), static_cast<int>(block), k});
+    kernel({data + at * row_stride, row_stride, from, to, static_cast<int>(count), static_cast<int>(block), k,
+            scratch > 0 ? s.scratch_of<std::byte>(share) : nullptr});
     for (std::size_t i = 0; scale && i < block; ++i) multiply_by(to[i], scale[scales > 1 ? expert : 0], to[i], static_cast<int>(count));
     for (std::size_t i = 0; bias && i < block; ++i) add(to[i], bias + at, to[i], static_cast<int>(count));
   }
@@ -154,8 +156,10 @@ ActivationRows Compiler::activation(const Node& n) {
 Compiler::Matrix Compiler::matrix(const Node& n) {
   const graph::WeightInfo& w = weight_info(n.weight[0]);
   const kernels::FormatKernels* format = kernels::find_format(isa_, w.type);
+  const std::size_t scratch = format->scratch_bytes(static_cast<int>(w.ne[0]));
+  need_scratch(scratch);
   return {weight_data(n.weight[0]), row_bytes(w.type, w.ne[0]), w.ne[1],        w.ne[2],
-          static_cast<int>(w.ne[0]), format->matmul,            activation(n), out(n).offset,
+          static_cast<int>(w.ne[0]), format->matmul, scratch,   activation(n), out(n).offset,
           vector(n.weight[1]),       vector(n.weight[2]), n.weight[2] >= 0 ? weight_info(n.weight[2]).ne[0] : 0,
           isa_.add,                  isa_.scale};
 }
@@ -177,7 +181,7 @@ void Compiler::linear(const Group& group) {
   add(std::move(accesses), [matrices = std::move(matrices), total, rows](const StepView& s, Share share) {
     const Tokens tokens{nullptr, s.rows(rows), 1};
     Portion portion(total, share);
-    for (const Matrix& m : matrices) m.multiply(s, 0, portion.take(units(m.rows), m.unit_cost()), tokens);
+    for (const Matrix& m : matrices) m.multiply(s, share, 0, portion.take(units(m.rows), m.unit_cost()), tokens);
   });
 }
 
@@ -188,7 +192,7 @@ void Compiler::head_linear(const Node& n) {
   add({region(m.x.offset, m.x.bytes, false), write(y)}, [m, y](const StepView& s, Share share) {
     Portion portion(m.experts * units(m.rows) * m.unit_cost(), share);
     for (std::size_t head = 0; head < m.experts; ++head)
-      m.multiply(s, head, portion.take(units(m.rows), m.unit_cost()), {nullptr, s.rows(y.rows), 1, head, m.experts});
+      m.multiply(s, share, head, portion.take(units(m.rows), m.unit_cost()), {nullptr, s.rows(y.rows), 1, head, m.experts});
   });
 }
 
@@ -316,7 +320,7 @@ void Compiler::expert_linear(const Group& group) {
     for (std::size_t e = 0; e < experts; ++e)
       if (const std::size_t users = size(begin[e + 1] - begin[e]); users > 0)
         for (const Matrix& m : matrices)
-          m.multiply(s, e, portion.take(units(m.rows), cost(m, users)), {list + begin[e], users, share_input});
+          m.multiply(s, share, e, portion.take(units(m.rows), cost(m, users)), {list + begin[e], users, share_input});
   });
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/isa/quad_sse.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
@@ -63,8 +64,11 @@ struct Avx2 {
     _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)), _MM_HINT_T0);
   }
 
-  // Integer sums, one to a float lane.
+  // Integer sums, one to a float lane; sums of four blocks, one to a lane of a quad.
   using Ints = __m256i;
+  using Quad = QuadSse;
+  static Quad::Ints fold(Ints a) { return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)); }
+  static float half_float(formats::Half h) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h.bits))); }
   static Ints no_ints() { return _mm256_setzero_si256(); }
   static F add_product(F sum, F factor, Ints a) { return _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }
   static F subtract_product(F sum, F factor, Ints a) { return _mm256_fnmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }

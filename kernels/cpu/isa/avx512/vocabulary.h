@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/isa/quad_sse.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/lanes.h"
 #include "kernels/formats/simd.h"
@@ -51,8 +52,14 @@ struct Avx512 {
     _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)), _MM_HINT_T0);
   }
 
-  // Integer sums, one to a float lane.
+  // Integer sums, one to a float lane; sums of four blocks, one to a lane of a quad.
   using Ints = __m512i;
+  using Quad = QuadSse;
+  static Quad::Ints fold(Ints a) {
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  }
+  static float half_float(formats::Half h) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h.bits))); }
   static Ints no_ints() { return _mm512_setzero_si512(); }
   static F add_product(F sum, F factor, Ints a) { return _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
   static F subtract_product(F sum, F factor, Ints a) { return _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
@@ -184,7 +191,7 @@ struct Avx512 {
   // Blocks of 256: codes in chunks of 64, chunk j's groups 4j to 4j + 3 in its quarters. Sums of four products of code
   // and activation (at most 4 * 63 * 127) fit 16 bits: those of two chunks are packed, group by group, and multiplied
   // by their groups' 16-bit scales at once. Quarter g of `Scales` holds those of groups g, 4 + g, 8 + g, 12 + g.
-  static constexpr int tokens_256 = 8;
+  static constexpr int tokens_256 = 4;
   using Codes = __m512i;
   using Scales = __m512i;
   using Mins = __m256i;
@@ -332,6 +339,56 @@ struct Avx512 {
     return add_dot<2 * Half + 1>(add_dot<2 * Half>(sum, first, q, s), second, q + 64, s);
   }
   struct NoScales {};
+  // A panel of 16 rows: word w of row r, four codes, in lane r of vector w.
+  static constexpr int panel_rows = 16, panel_tokens = 8;
+  static void store_codes(Codes u, std::uint8_t* to) { _mm512_store_si512(to, u); }
+  static void store_codes(Signed w, std::uint8_t* to) {  // 128 more
+    const __m512i v = _mm512_mask_sub_epi8(w.magnitude, w.negative, _mm512_setzero_si512(), w.magnitude);
+    _mm512_store_si512(to, _mm512_xor_si512(v, _mm512_set1_epi8(-128)));
+  }
+  static void store_codes(WideSigned w, std::uint8_t* to) { store_codes(Signed{w.magnitude, w.negative}, to); }
+  static void store_scales(Scales s, std::int16_t* to) {
+    alignas(64) std::int16_t words[32];
+    _mm512_store_si512(words, s);
+    for (int g = 0; g < 16; ++g) to[g] = words[8 * (g % 4) + g / 4];
+  }
+  static void store_scales(NoScales, std::int16_t* to) {
+    for (int g = 0; g < 16; ++g) to[g] = 1;
+  }
+  static void store_mins(Mins m, std::int16_t* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), m); }
+  /// Vector w of `to` gets word w of each of 16 rows of 64 bytes.
+  static void transpose(const std::uint8_t* from, std::uint8_t* to) {
+    __m512i a[16], b[16];
+    for (int r = 0; r < 16; ++r) a[r] = _mm512_load_si512(from + 64 * r);
+    for (int r = 0; r < 16; r += 2) {
+      b[r] = _mm512_unpacklo_epi32(a[r], a[r + 1]);
+      b[r + 1] = _mm512_unpackhi_epi32(a[r], a[r + 1]);
+    }
+    for (int r = 0; r < 16; r += 4)
+      for (int i = 0; i < 2; ++i) {
+        a[r + 2 * i] = _mm512_unpacklo_epi64(b[r + i], b[r + i + 2]);
+        a[r + 2 * i + 1] = _mm512_unpackhi_epi64(b[r + i], b[r + i + 2]);
+      }
+    // a[4 q + i]: words i, 4 + i, 8 + i, 12 + i of rows 4 q to 4 q + 3, by quarters.
+    for (int i = 0; i < 4; ++i) {
+      const __m512i low = _mm512_shuffle_i32x4(a[i], a[4 + i], 0x88), high = _mm512_shuffle_i32x4(a[8 + i], a[12 + i], 0x88);
+      const __m512i odd_low = _mm512_shuffle_i32x4(a[i], a[4 + i], 0xdd), odd_high = _mm512_shuffle_i32x4(a[8 + i], a[12 + i], 0xdd);
+      _mm512_store_si512(to + 64 * i, _mm512_shuffle_i32x4(low, high, 0x88));
+      _mm512_store_si512(to + 64 * (8 + i), _mm512_shuffle_i32x4(low, high, 0xdd));
+      _mm512_store_si512(to + 64 * (4 + i), _mm512_shuffle_i32x4(odd_low, odd_high, 0x88));
+      _mm512_store_si512(to + 64 * (12 + i), _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd));
+    }
+  }
+  static Ints load_ints(const void* p) { return _mm512_load_si512(p); }
+  static Ints add_scaled(Ints sum, Ints a, Ints scale) { return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, scale)); }
+  /// sum + the products of each lane's four codes with the same four activations.
+  static Ints add_words(Ints sum, Ints codes, const std::int8_t* q) {
+    return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(static_cast<int>(word(q))));
+  }
+  /// sum + the products of each lane's two numbers with the same two sums.
+  static Ints add_pairs(Ints sum, Ints pairs, const std::int16_t* sums) {
+    return _mm512_dpwssd_epi32(sum, pairs, _mm512_set1_epi32(static_cast<int>(word(sums))));
+  }
   template <int Half>
   static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, NoScales) {
     sum = _mm512_dpbusd_epi32(sum, first, _mm512_loadu_si512(q));

@@ -73,6 +73,15 @@ struct Scalar {
   }
   static F to_float(Ints a) { return floats(a); }
   static F half(formats::Half h) { return set(formats::to_float(h)); }
+  static float half_float(formats::Half h) { return formats::to_float(h); }
+  // Sums of four blocks, one to a lane of a quad.
+  using Quad = Scalar;
+  static F make(float a, float b, float c, float d) { return {{a, b, c, d}}; }
+  static Ints fold(Ints a) { return a; }
+  static Ints sums(Ints a, Ints b, Ints c, Ints d) {
+    const auto of = [](const Ints& x) { return x.v[0] + x.v[1] + x.v[2] + x.v[3]; };
+    return {{of(a), of(b), of(c), of(d)}};
+  }
 
   // Blocks of 32.
   static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 1;
