@@ -155,7 +155,8 @@ void add_sequence(const IsaKernels& isa) {
         float max = -INFINITY, sum = 0;
         std::fill(acc.begin(), acc.end(), 0.0f);
         const auto* v = reinterpret_cast<const char*>(kv.data()) + std::size_t{dim} * depth * (format == KvFormat::f16 ? 2 : 4);
-        k->attention_split({q.data(), kv.data(), v, depth, dim, dim, dim, 0.1f, 0.0f, format, scores.data(), &max, &sum, acc.data()});
+        const AttentionQuery one{q.data(), depth, scores.data(), &max, &sum, acc.data()};
+        k->attention_split({&one, 1, kv.data(), v, depth, dim, dim, dim, 0.1f, 0.0f, format});
       };
     });
   }

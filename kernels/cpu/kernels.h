@@ -58,20 +58,27 @@ struct FormatKernels {
 /// How keys and values are stored in the cache.
 enum class KvFormat : std::uint8_t { f32, f16 };
 
-/// Attention of one query head over one fixed split of the depth: `count` consecutive cache positions of one kv head.
-/// Writes the split's running maximum, sum of exponentials and unnormalised weighted sum of values.
+/// One query head that looks at the positions of an AttentionSplit.
+struct AttentionQuery {
+  const float* q;  ///< [k_dim]
+  int count;       ///< positions that it sees, from the first on; with 0 nothing of it changes
+  float* scores;   ///< [AttentionSplit::count] scratch
+  float* max;      ///< in/out: running maximum over the positions so far (start: -infinity)
+  float* sum;      ///< in/out: sum of exp(score - max) (start: 0)
+  float* acc;      ///< in/out: [v_dim] sum of exp(score - max) * v (start: zeros)
+};
+
+/// Attention of some query heads over consecutive cache positions of one kv head, which are read once for several of them.
+/// What a query gets does not depend on the others.
 struct AttentionSplit {
-  const float* q;        ///< [k_dim]
+  const AttentionQuery* queries;
+  int query_count;
   const void* k;         ///< [count][k_dim] in `format`, contiguous
   const void* v;         ///< [count][v_dim] in `format`, rows `v_stride` elements apart; may lie within k
   int count, k_dim, v_dim, v_stride;
   float scale;
   float softcap;         ///< scores become cap * tanh(score / cap); 0: they stay
   KvFormat format;
-  float* scores;         ///< [count] scratch
-  float* max;            ///< in/out: running maximum over the positions so far (start: -infinity)
-  float* sum;            ///< in/out: sum of exp(score - max) (start: 0)
-  float* acc;            ///< in/out: [v_dim] sum of exp(score - max) * v (start: zeros)
 };
 
 /// Gated DeltaNet recurrence of one value head over consecutive tokens (arXiv:2412.06464, eq. 10):

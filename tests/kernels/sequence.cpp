@@ -36,7 +36,8 @@ struct Head {
     };
     const Guarded<std::uint8_t> keys(part(k, k_dim)), values(part(v, v_dim));
     Guarded<float> scores(static_cast<std::size_t>(count)), out(acc);
-    isa.attention_split({query.data(), keys.data(), values.data(), count, k_dim, v_dim, v_dim, 0.3f, softcap, format, scores.data(), &max, &sum, out.data()});
+    const AttentionQuery one{query.data(), count, scores.data(), &max, &sum, out.data()};
+    isa.attention_split({&one, 1, keys.data(), values.data(), count, k_dim, v_dim, v_dim, 0.3f, softcap, format});
     acc.assign(out.data(), out.data() + v_dim);
   }
 
@@ -161,6 +162,43 @@ TEST_CASE("attention on f16 rows equals attention on the same numbers as floats"
       CHECK(floats.sum == halves.sum);
       CHECK(floats.max == halves.max);
     }
+}
+
+TEST_CASE("queries that share a call get what each gets alone, to the bit") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const KvFormat format : {KvFormat::f32, KvFormat::f16})
+      for (const auto& [k_dim, v_dim] : {std::pair{64, 64}, {128, 300}, {7, 5}, {33, 40}})
+        for (const std::vector<int>& counts : {std::vector<int>{20, 20, 20, 20}, {1, 5, 17, 20}, {0, 3, 3, 9, 20, 20, 1, 2, 20}, {20, 0, 0, 7, 8}}) {
+          INFO(isa->name << " dims " << k_dim << ", " << v_dim << ", " << counts.size() << " queries");
+          const std::size_t n = counts.size(), element = format == KvFormat::f16 ? 2 : 4;
+          const auto fill = [&](int dim, unsigned seed) {
+            std::vector<std::uint8_t> bytes(20 * dim * element);
+            const std::vector<float> x = random_floats(20 * dim, seed);
+            if (format == KvFormat::f16) isa->to_f16(x.data(), reinterpret_cast<std::uint16_t*>(bytes.data()), 20 * dim);
+            else std::memcpy(bytes.data(), x.data(), bytes.size());
+            return bytes;
+          };
+          const Guarded<std::uint8_t> k(fill(k_dim, 1)), v(fill(v_dim, 2));
+          const std::vector<float> q = random_floats(n * k_dim, 3), start = random_floats(n * v_dim, 4);
+          struct Results {
+            std::vector<float> max, sum, acc;
+          };
+          const auto run = [&](bool together) {
+            Results r{random_floats(n, 5), std::vector<float>(n, 1.5f), start};
+            std::vector<float> scores(n * 20);
+            std::vector<AttentionQuery> queries;
+            for (std::size_t i = 0; i < n; ++i)
+              queries.push_back({&q[i * k_dim], counts[i], &scores[i * 20], &r.max[i], &r.sum[i], &r.acc[i * v_dim]});
+            for (std::size_t i = 0; i < n; i += together ? n : 1)
+              isa->attention_split({&queries[i], together ? static_cast<int>(n) : 1, k.data(), v.data(), 20, k_dim, v_dim, v_dim, 0.3f, 0, format});
+            return r;
+          };
+          const Results all = run(true), each = run(false);
+          REQUIRE(all.acc == each.acc);
+          REQUIRE(all.max == each.max);
+          REQUIRE(all.sum == each.sum);
+          REQUIRE(std::equal(start.begin(), start.begin() + v_dim, all.acc.begin()) == (counts[0] == 0));
+        }
 }
 
 TEST_CASE("attention of nothing changes nothing") {

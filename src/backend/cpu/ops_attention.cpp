@@ -25,19 +25,27 @@ int splits_of(int depth) { return (depth + kSplit - 1) / kSplit; }
 /// Floats of a partial result: weighted values [v_dim], maximum, sum; whole cache lines.
 std::size_t partial_stride(const AttentionShape& shape) { return (size(shape.v_dim) + 2 + 15) / 16 * 16; }
 
+/// Queries that share what is read of the cache: enough of them hide it, and their sums stay in the first-level cache.
+constexpr int kQueries = 16;
+
 /// How a step's attention is dealt out.
 struct Work {
   bool whole;  ///< a piece is all splits of its heads, else one split
   int group;   ///< query heads of a piece: all that read one kv head (which is then read once), or one
+  int rows;    ///< of a piece that is whole; the cache is read once for all of them
 
-  Work(const AttentionShape& shape, std::size_t rows, int depth, int threads) {
-    const std::size_t kv_pieces = rows * size(shape.kv_heads);
+  Work(const AttentionShape& shape, std::size_t row_count, int depth, int threads) {
+    const std::size_t kv_pieces = row_count * size(shape.kv_heads);
     const int splits = splits_of(depth);
     const int all = shape.heads / shape.kv_heads;
     auto enough = [&](std::size_t pieces) { return pieces >= 2 * size(threads) || pieces % size(threads) == 0; };
     whole = enough(kv_pieces) || splits <= 1;
     group = enough(kv_pieces * (whole ? 1 : size(splits))) ? all : 1;
+    rows = whole ? most_rows(shape, group) : 1;
+    while (rows > 1 && !enough((row_count + size(rows) - 1) / size(rows) * size(shape.heads / group))) --rows;
   }
+  /// Rows that see windows begin at different positions.
+  static int most_rows(const AttentionShape& shape, int group) { return shape.window ? 1 : std::clamp(kQueries / group, 1, 4); }
 };
 
 struct Kernels {
@@ -61,51 +69,68 @@ struct Layer {
   float* max_of(float* partial) const { return partial + shape.v_dim; }
   float* sum_of(float* partial) const { return partial + shape.v_dim + 1; }
 
-  /// Floats of scratch: scores, two sets of partials for a group of heads, decoded keys and values.
-  std::size_t decoded_offset() const { return size(kSplit) + 2 * size(shape.heads / shape.kv_heads) * stride(); }
+  /// Queries of a piece at most: a group of heads, of several rows where that is small.
+  std::size_t most_queries() const {
+    const int group = shape.heads / shape.kv_heads;
+    return size(std::max(group * Work::most_rows(shape, group), Work::most_rows(shape, 1)));
+  }
+  /// Floats of scratch: scores, two sets of partials, decoded keys and values.
+  std::size_t partials_offset() const { return most_queries() * size(kSplit); }
+  std::size_t decoded_offset() const { return partials_offset() + 2 * most_queries() * stride(); }
   std::size_t scratch_floats() const { return decoded_offset() + size(kDecoded) * (size(shape.k_dim) + size(shape.v_dim)); }
 
-  /// Heads [head, head + count) of a row over one split; `partials` are theirs, `scores` is the thread's scratch.
-  void attend(const StepView& s, std::size_t row, int head, int count, int split, float* partials,
-              float* scores) const {
-    const RowPlace place = s.places[s.token_row(shape.rows, row)];
-    const backend::SequenceStep& sequence = s.step.sequences[size(place.sequence)];
+  /// Heads [head, head + count) of some rows of one sequence, in ascending order, over one split, which the last of them
+  /// reaches. `partials` are those of the first row's heads, then the next row's; `scratch` is the thread's.
+  void attend(const StepView& s, Range rows, int head, int count, int split, float* partials, float* scratch) const {
+    const backend::SequenceStep& sequence = s.step.sequences[size(place(s, rows.begin).sequence)];
     const int kv_head = head / (shape.heads / shape.kv_heads), page_tokens = s.state.page_tokens();
     const backend::KvType type = s.state.kv_type();
     const auto decode = type == backend::KvType::q8_0   ? kernel.decode_q8_0
                         : type == backend::KvType::q4_0 ? kernel.decode_q4_0
                                                         : nullptr;
     const auto format = type == backend::KvType::f16 ? kernels::KvFormat::f16 : kernels::KvFormat::f32;
-    for (int h = 0; h < count; ++h) {
-      float* partial = partials + size(h) * stride();
+    for (std::size_t i = 0; i < (rows.end - rows.begin) * size(count); ++i) {
+      float* partial = partials + i * stride();
       std::fill_n(partial, shape.v_dim, 0.0f);
       *max_of(partial) = -std::numeric_limits<float>::infinity();
       *sum_of(partial) = 0;
     }
-    const int end = std::min((split + 1) * kSplit, place.position + 1);
-    for (int position = std::max(split * kSplit, params.first(place.position)); position < end;) {
+    const int end = std::min((split + 1) * kSplit, place(s, rows.end - 1).position + 1);
+    for (int position = std::max(split * kSplit, params.first(place(s, rows.begin).position)); position < end;) {
       const int page = sequence.pages_of(cache)[size(position / page_tokens)], within = position % page_tokens;
       const int n = std::min({end - position, page_tokens - within, decode ? kDecoded : kSplit});
       const bool apart = params.v_dim == 0;  // else values are the beginning of keys
       const void* k = s.state.keys(page, params.kv, kv_head, within);
       const void* v = apart ? s.state.values(page, params.kv, kv_head, within) : k;
-      if (decode) {  // once for all heads that read it
-        float* keys = scores + decoded_offset();
+      if (decode) {  // once for all that read it
+        float* keys = scratch + decoded_offset();
         float* values = keys + size(kDecoded) * size(shape.k_dim);
         decode(k, keys, n * shape.k_dim);
         if (apart) decode(v, values, n * shape.v_dim);
         k = keys;
         v = apart ? values : keys;
       }
-      for (int h = 0; h < count; ++h) {
-        float* partial = partials + size(h) * stride();
-        const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
-        kernel.split({query, k, v, n, shape.k_dim, shape.v_dim, apart ? shape.v_dim : shape.k_dim, params.scale, params.softcap,
-                      format, scores, max_of(partial), sum_of(partial), partial});
+      kernels::AttentionQuery queries[kQueries];
+      int filled = 0;
+      const auto run = [&] {
+        kernel.split({queries, filled, k, v, n, shape.k_dim, shape.v_dim, apart ? shape.v_dim : shape.k_dim, params.scale,
+                      params.softcap, format});
+        filled = 0;
+      };
+      for (std::size_t row = rows.begin; row < rows.end; ++row) {
+        const int seen = std::min(n, place(s, row).position + 1 - position);
+        for (int h = 0; h < count && seen > 0; ++h) {
+          float* partial = partials + ((row - rows.begin) * size(count) + size(h)) * stride();
+          const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
+          queries[filled] = {query, seen, scratch + size(filled) * size(n), max_of(partial), sum_of(partial), partial};
+          if (++filled == kQueries) run();
+        }
       }
+      if (filled > 0) run();
       position += n;
     }
   }
+  RowPlace place(const StepView& s, std::size_t row) const { return s.places[s.token_row(shape.rows, row)]; }
 
   /// Folds a later split into what came before it.
   void merge(float* into, float* later) const {
@@ -135,32 +160,42 @@ struct Layer {
     int first, end;
   };
   Splits splits(const StepView& s, std::size_t row) const {
-    const int position = s.places[s.token_row(shape.rows, row)].position;
+    const int position = place(s, row).position;
     return {params.first(position) / kSplit, splits_of(position + 1)};
   }
 
   /// Pieces are dealt out in turn: later rows have more to read.
-  void run_whole(const StepView& s, Share share, int group) const {
-    float* scores = s.scratch_of<float>(share);
-    float* total = scores + kSplit;
-    float* later = total + size(group) * stride();
-    const std::size_t pieces = size(shape.heads / group);
-    for (std::size_t i = size(share.thread); i < s.rows(shape.rows) * pieces; i += size(share.threads)) {
-      const std::size_t row = i / pieces;
-      const int head = static_cast<int>(i % pieces) * group;
-      const auto [first, end] = splits(s, row);
-      attend(s, row, head, group, first, total, scores);
-      for (int split = first + 1; split < end; ++split) {
-        attend(s, row, head, group, split, later, scores);
-        for (int h = 0; h < group; ++h) merge(total + size(h) * stride(), later + size(h) * stride());
+  void run_whole(const StepView& s, Share share, const Work& work) const {
+    const std::size_t pieces = size(shape.heads / work.group), rows = s.rows(shape.rows), step = size(work.rows);
+    for (std::size_t i = size(share.thread); i < (rows + step - 1) / step * pieces; i += size(share.threads)) {
+      const std::size_t last = std::min(rows, (i / pieces + 1) * step);
+      for (Range run{i / pieces * step, 0}; run.begin < last; run.begin = run.end) {
+        for (run.end = run.begin + 1; run.end < last && place(s, run.end).sequence == place(s, run.begin).sequence;) ++run.end;
+        attend_whole(s, run, static_cast<int>(i % pieces) * work.group, work.group, s.scratch_of<float>(share));
       }
-      for (int h = 0; h < group; ++h) finish(s, row, head + h, total + size(h) * stride());
     }
+  }
+
+  void attend_whole(const StepView& s, Range rows, int head, int group, float* scratch) const {
+    const std::size_t each = size(group) * stride();
+    float* total = scratch + partials_offset();
+    float* later = total + (rows.end - rows.begin) * each;
+    const int first = splits(s, rows.begin).first, end = splits(s, rows.end - 1).end;
+    attend(s, rows, head, group, first, total, scratch);
+    Range deep = rows;  // those that reach the split
+    for (int split = first + 1; split < end; ++split) {
+      while (splits(s, deep.begin).end <= split) ++deep.begin;
+      attend(s, deep, head, group, split, later, scratch);
+      for (std::size_t i = 0; i < (deep.end - deep.begin) * size(group); ++i)
+        merge(total + (deep.begin - rows.begin) * each + i * stride(), later + i * stride());
+    }
+    for (std::size_t row = rows.begin; row < rows.end; ++row)
+      for (int h = 0; h < group; ++h) finish(s, row, head + h, total + (row - rows.begin) * each + size(h) * stride());
   }
 
   /// Every split of every head is a piece; when all are there, they are merged. Partials: [splits][rows][heads].
   void run_split(const StepView& s, Share share, int group) const {
-    float* scores = s.scratch_of<float>(share);
+    float* scratch = s.scratch_of<float>(share);
     const std::size_t groups = size(shape.heads / group), rows = s.rows(shape.rows), heads = rows * size(shape.heads);
     const std::size_t pieces = rows * groups, all = pieces * size(splits_of(s.depth));
     for (std::size_t i = size(share.thread); i < all; i += size(share.threads)) {
@@ -168,7 +203,7 @@ struct Layer {
       const int head = static_cast<int>(i % groups) * group, split = static_cast<int>(i / pieces);
       if (const auto [first, end] = splits(s, row); split < first || split >= end) continue;
       const std::size_t at = size(split) * heads + row * size(shape.heads) + size(head);
-      attend(s, row, head, group, split, s.partials + at * stride(), scores);
+      attend(s, {row, row + 1}, head, group, split, s.partials + at * stride(), scratch);
     }
     s.team.barrier();
     const Range mine = share.of(heads);
@@ -225,7 +260,7 @@ void Compiler::attention(const Node& n) {
   const Access cache = region(kCaches + size(params.kv), 1, false);
   if (n.in[1] >= 0) append(n, cache);
 
-  const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, params.v_dim > 0 ? params.v_dim : kv.v_dim};
+  const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, params.v_dim > 0 ? params.v_dim : kv.v_dim, params.window > 0};
   const Layer layer{shape,    kv,       params, vector(n.weight[0]), q.offset,
                     y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, kernels::find_format(isa_, TensorType::q8_0)->decode,
                                kernels::find_format(isa_, TensorType::q4_0)->decode}};
@@ -234,7 +269,7 @@ void Compiler::attention(const Node& n) {
   add({read(q), write(y), cache}, [layer](const StepView& s, Share share) {
     const Work work(layer.shape, s.rows(layer.shape.rows), s.depth, share.threads);
     if (work.whole)
-      layer.run_whole(s, share, work.group);
+      layer.run_whole(s, share, work);
     else
       layer.run_split(s, share, work.group);
   });
