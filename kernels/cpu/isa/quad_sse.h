@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include "kernels/formats/half.h"
+
 namespace strata::kernels {
 namespace {
 
@@ -10,7 +12,12 @@ struct QuadSse {
   using F = __m128;
   using Ints = __m128i;
   static F zero() { return _mm_setzero_ps(); }
+  static F set(float x) { return _mm_set1_ps(x); }
   static F make(float a, float b, float c, float d) { return _mm_setr_ps(a, b, c, d); }
+  static F make(formats::Half a, formats::Half b, formats::Half c, formats::Half d) {
+    const auto bits = [](formats::Half h) { return static_cast<short>(h.bits); };
+    return _mm_cvtph_ps(_mm_setr_epi16(bits(a), bits(b), bits(c), bits(d), 0, 0, 0, 0));
+  }
   static F load(const float* p) { return _mm_loadu_ps(p); }
   static F mul(F a, F b) { return _mm_mul_ps(a, b); }
   static F add_product(F sum, F factor, Ints a) { return _mm_fmadd_ps(factor, _mm_cvtepi32_ps(a), sum); }

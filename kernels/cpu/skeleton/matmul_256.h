@@ -16,12 +16,13 @@
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/skeleton/panel_256.h"
 #include "kernels/cpu/skeleton/unroll.h"
+#include "kernels/formats/half.h"
 
 namespace strata::kernels {
 
-/// Unpack gives, for a block: d(), scales() as V::Scales, codes<j>() for j in [0, 4) as V::Codes (64 codes) and, unless
-/// these are V::Signed, mins() as V::Mins with either dmin() or their factor under d, `zero_point`. Where two groups each
-/// have the same scale it may say `scales_by_32`.
+/// Unpack gives, for a block: d(), under `d_factor` where there is one; scales() as V::Scales; codes<j>() for j in [0, 4) as
+/// V::Codes (64 codes); and, unless these are V::Signed, mins() as V::Mins with either dmin() or their factor under d,
+/// `zero_point`. Where two groups each have the same scale it may say `scales_by_32`.
 template <class V, class Block, class Unpack>
 struct Tile256 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_256;
@@ -63,7 +64,7 @@ struct Tile256 {
   template <int T, int N>
   [[gnu::always_inline]] static void step(const Block* w, int b, const ActivationQ8_256* x, typename Quad::F* sum) {
     Fold dots[4][T], less[4][T];
-    float d[4] = {}, dmin[4] = {};
+    formats::Half d[4] = {}, dmin[4] = {};
     unroll<4>([&](auto i) __attribute__((always_inline)) {
       if constexpr (i < N) {
         if constexpr (T == 1)
@@ -80,7 +81,9 @@ struct Tile256 {
       if constexpr (requires { Unpack::dmin(*w); })
         sum[t] = Quad::subtract_product(sum[t], Quad::mul(Quad::make(dmin[0], dmin[1], dmin[2], dmin[3]), x_d),
                                         Quad::sums(less[0][t], less[1][t], less[2][t], less[3][t]));
-      sum[t] = Quad::add_product(sum[t], Quad::mul(Quad::make(d[0], d[1], d[2], d[3]), x_d),
+      auto factor = Quad::make(d[0], d[1], d[2], d[3]);
+      if constexpr (requires { Unpack::d_factor; }) factor = Quad::mul(factor, Quad::set(Unpack::d_factor));
+      sum[t] = Quad::add_product(sum[t], Quad::mul(factor, x_d),
                                  Quad::sums(dots[0][t], dots[1][t], dots[2][t], dots[3][t]));
     });
   }

@@ -11,6 +11,7 @@
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/skeleton/unroll.h"
+#include "kernels/formats/half.h"
 
 namespace strata::kernels {
 
@@ -124,8 +125,9 @@ struct Panel256<V, Block, Unpack> {
       else if constexpr (!has_dmin) min[g] = static_cast<std::int16_t>(-Unpack::zero_point * min[g]);
       part.min[g / 2][r][g % 2] = min[g];
     }
-    part.d[r] = Unpack::d(block);
-    if constexpr (has_dmin) part.dmin[r] = Unpack::dmin(block);
+    part.d[r] = formats::to_float(Unpack::d(block));
+    if constexpr (requires { Unpack::d_factor; }) part.d[r] *= Unpack::d_factor;
+    if constexpr (has_dmin) part.dmin[r] = formats::to_float(Unpack::dmin(block));
   }
 
   template <int T>

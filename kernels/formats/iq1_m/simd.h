@@ -13,7 +13,8 @@ struct Simd<V, formats::IQ1_M> {
 
   static constexpr int zero_point = 9;  // d / 8 * scale * (8 (t + 1) + 1 +- 1 - 9)
 
-  static float d(const Block& b) { return V::half_float(formats::iq1_m_d(formats::load64(b.scales))) * 0.125f; }
+  static constexpr float d_factor = 0.125f;
+  static formats::Half d(const Block& b) { return formats::iq1_m_d(formats::load64(b.scales)); }
   /// Those of the groups first, first + 2 ... The factors move their bits to the upper ends of words.
   template <int first>
   static formats::U16x8 group_scales(const Block& b) {

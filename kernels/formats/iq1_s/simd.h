@@ -14,7 +14,8 @@ struct Simd<V, formats::IQ1_S> {
 
   static constexpr int zero_point = 1;  // minima are 9 or 7 times the scales: d / 8 * scale * (8 (t + 1) - 8 +- 1)
 
-  static float d(const Block& b) { return V::half_float(b.d) * 0.125f; }
+  static constexpr float d_factor = 0.125f;
+  static formats::Half d(const Block& b) { return b.d; }
   static formats::U16x8 odd_scales(formats::U16x8 high) { return formats::odd_scales<3>(high << 1); }
   static auto scales(const Block& b) { return V::scales_of_32(odd_scales(formats::load<formats::U16x8>(b.high))); }
   static auto mins(const Block& b) {

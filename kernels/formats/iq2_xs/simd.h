@@ -11,7 +11,8 @@ template <class V>
 struct Simd<V, formats::IQ2_XS> {
   using Block = formats::IQ2_XS::Block;
 
-  static float d(const Block& b) { return V::half_float(b.d) * 0.125f; }
+  static constexpr float d_factor = 0.125f;
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block& b) {
     const formats::U16x8 bytes = formats::widen(formats::load<formats::U8x8>(b.scales));
     return V::scales_of_even_odd(formats::odd_scales<4>(bytes << 12), formats::odd_scales<4>(bytes << 8));

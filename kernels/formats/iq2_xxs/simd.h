@@ -12,7 +12,8 @@ struct Simd<V, formats::IQ2_XXS> {
   using Block = formats::IQ2_XXS::Block;
   static constexpr bool scales_by_32 = true;
 
-  static float d(const Block& b) { return V::half_float(b.d) * 0.125f; }
+  static constexpr float d_factor = 0.125f;
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block& b) {
     return V::scales_of_32((formats::top_words<8>(b.part) >> 12) * 2 + 1);
   }

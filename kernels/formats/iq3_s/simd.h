@@ -12,7 +12,7 @@ struct Simd<V, formats::IQ3_S> {
   using Block = formats::IQ3_S::Block;
   static constexpr bool scales_by_32 = true;
 
-  static float d(const Block& b) { return V::half_float(b.d); }
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block& b) {
     constexpr formats::U16x8 lower = {1 << 12, 1 << 8, 1 << 4, 1}, upper = {0, 0, 0, 0, 1 << 12, 1 << 8, 1 << 4, 1};
     const auto word = [&](int i) { return formats::all(formats::load16(b.scales + 2 * i)); };

@@ -12,7 +12,8 @@ struct Simd<V, formats::IQ3_XXS> {
   using Block = formats::IQ3_XXS::Block;
   static constexpr bool scales_by_32 = true;
 
-  static float d(const Block& b) { return V::half_float(b.d) * 0.25f; }
+  static constexpr float d_factor = 0.25f;
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block& b) {
     return V::scales_of_32((formats::top_words<4>(b.signs) >> 12) * 2 + 1);
   }

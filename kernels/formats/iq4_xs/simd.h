@@ -13,7 +13,7 @@ struct Simd<V, formats::IQ4_XS> {
   using Block = formats::IQ4_XS::Block;
   static constexpr bool scales_by_32 = true;
 
-  static float d(const Block& b) { return V::half_float(b.d); }
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block& b) {
     const std::uint64_t low = formats::spread_nibbles(formats::load32(b.low_scales)), high = formats::spread_pairs(b.high_scales);
     return V::scales_of_32(formats::bytes_less_32(low | high << 4));

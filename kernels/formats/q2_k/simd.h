@@ -12,8 +12,8 @@ struct Simd<V, formats::Q2_K> {
   using Block = formats::Q2_K::Block;
 
   static constexpr std::uint64_t nibbles = 0x0f0f0f0f0f0f0f0fu;
-  static float d(const Block& b) { return V::half_float(b.d); }
-  static float dmin(const Block& b) { return V::half_float(b.dmin); }
+  static formats::Half d(const Block& b) { return b.d; }
+  static formats::Half dmin(const Block& b) { return b.dmin; }
   static auto scales(const Block& b) {
     return V::scales_of_16(formats::load64(b.scales) & nibbles, formats::load64(b.scales + 8) & nibbles);
   }

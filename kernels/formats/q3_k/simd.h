@@ -22,7 +22,7 @@ struct Simd<V, formats::Q3_K> {
     return formats::bytes_less_32(low | high << 4);
   }
 
-  static float d(const Block& b) { return V::half_float(b.d); }
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block& b) { return V::scales_of_16(scale_bytes<0>(b), scale_bytes<1>(b)); }
   static auto mins(const Block& b) { return V::mins_of_16(scale_bytes<0>(b), scale_bytes<1>(b)); }
   template <int j>

@@ -12,8 +12,8 @@ struct Simd<V, formats::Q4_K> {
   using Block = formats::Q4_K::Block;
   static constexpr bool scales_by_32 = true;
 
-  static float d(const Block& b) { return V::half_float(b.d); }
-  static float dmin(const Block& b) { return V::half_float(b.dmin); }
+  static formats::Half d(const Block& b) { return b.d; }
+  static formats::Half dmin(const Block& b) { return b.dmin; }
   static auto scales(const Block& b) { return V::scales_of_32(formats::unpack_scales(b.scales).scale); }
   static auto mins(const Block& b) { return V::mins_of_32(formats::unpack_scales(b.scales).min); }
   template <int j>

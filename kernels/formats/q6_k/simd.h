@@ -11,7 +11,7 @@ struct Simd<V, formats::Q6_K> {
   using Block = formats::Q6_K::Block;
   static constexpr int zero_point = 32;
 
-  static float d(const Block& b) { return V::half_float(b.d); }
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block& b) { return V::scales_of_16(b.scales); }
   static auto mins(const Block& b) { return V::mins_of_16(b.scales); }
   template <int j>

@@ -22,7 +22,7 @@ struct Simd<V, formats::TQ1_0> {
 
   static constexpr int zero_point = 1;
 
-  static float d(const Block& b) { return V::half_float(b.d); }
+  static formats::Half d(const Block& b) { return b.d; }
   static auto scales(const Block&) { return typename V::NoScales(); }
   static auto mins(const Block&) { return V::mins_of_16(0x0101010101010101u, 0x0101010101010101u); }
   template <int j>

@@ -68,7 +68,6 @@ struct Avx2 {
   using Ints = __m256i;
   using Quad = QuadSse;
   static Quad::Ints fold(Ints a) { return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)); }
-  static float half_float(formats::Half h) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h.bits))); }
   static Ints no_ints() { return _mm256_setzero_si256(); }
   static F add_product(F sum, F factor, Ints a) { return _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }
   static F subtract_product(F sum, F factor, Ints a) { return _mm256_fnmadd_ps(factor, _mm256_cvtepi32_ps(a), sum); }

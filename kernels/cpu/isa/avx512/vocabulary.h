@@ -59,7 +59,6 @@ struct Avx512 {
     const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
   }
-  static float half_float(formats::Half h) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h.bits))); }
   static Ints no_ints() { return _mm512_setzero_si512(); }
   static F add_product(F sum, F factor, Ints a) { return _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }
   static F subtract_product(F sum, F factor, Ints a) { return _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(a), sum); }

@@ -67,10 +67,12 @@ struct Neon {
   static F subtract_product(F sum, F factor, Ints a) { return vfmsq_f32(sum, factor, vcvtq_f32_s32(a)); }
   static F to_float(Ints a) { return vcvtq_f32_s32(a); }
   static F half(formats::Half h) { return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h.bits))); }
-  static float half_float(formats::Half h) { return vgetq_lane_f32(half(h), 0); }
   // Sums of four blocks, one to a lane of a quad.
   using Quad = Neon;
   static F make(float a, float b, float c, float d) { return F{a, b, c, d}; }
+  static F make(formats::Half a, formats::Half b, formats::Half c, formats::Half d) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(uint16x4_t{a.bits, b.bits, c.bits, d.bits}));
+  }
   static Ints fold(Ints a) { return a; }
   static Ints sums(Ints a, Ints b, Ints c, Ints d) { return vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)); }
 

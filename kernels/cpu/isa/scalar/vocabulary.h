@@ -73,10 +73,12 @@ struct Scalar {
   }
   static F to_float(Ints a) { return floats(a); }
   static F half(formats::Half h) { return set(formats::to_float(h)); }
-  static float half_float(formats::Half h) { return formats::to_float(h); }
   // Sums of four blocks, one to a lane of a quad.
   using Quad = Scalar;
   static F make(float a, float b, float c, float d) { return {{a, b, c, d}}; }
+  static F make(formats::Half a, formats::Half b, formats::Half c, formats::Half d) {
+    return make(formats::to_float(a), formats::to_float(b), formats::to_float(c), formats::to_float(d));
+  }
   static Ints fold(Ints a) { return a; }
   static Ints sums(Ints a, Ints b, Ints c, Ints d) {
     const auto of = [](const Ints& x) { return x.v[0] + x.v[1] + x.v[2] + x.v[3]; };
