@@ -167,8 +167,9 @@ TEST_CASE("attention on f16 rows equals attention on the same numbers as floats"
 TEST_CASE("queries that share a call get what each gets alone, to the bit") {
   for (const IsaKernels* isa : machine_tables())
     for (const KvFormat format : {KvFormat::f32, KvFormat::f16})
-      for (const auto& [k_dim, v_dim] : {std::pair{64, 64}, {128, 300}, {7, 5}, {33, 40}})
+      for (const auto& dims : {std::pair{64, 64}, {128, 300}, {7, 5}, {33, 40}})
         for (const std::vector<int>& counts : {std::vector<int>{20, 20, 20, 20}, {1, 5, 17, 20}, {0, 3, 3, 9, 20, 20, 1, 2, 20}, {20, 0, 0, 7, 8}}) {
+          const int k_dim = dims.first, v_dim = dims.second;
           INFO(isa->name << " dims " << k_dim << ", " << v_dim << ", " << counts.size() << " queries");
           const std::size_t n = counts.size(), element = format == KvFormat::f16 ? 2 : 4;
           const auto fill = [&](int dim, unsigned seed) {
