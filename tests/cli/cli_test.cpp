@@ -162,7 +162,7 @@ TEST_CASE("run in JSON, in ids and with a stop string") {
 }
 
 TEST_CASE("Ctrl-C ends the text, shows the figures and gives 130") {
-  Outcome o = call({"run", "-n", "-1", "--ignore-eos", "--ctx", "1000000"}, "", "timeout --preserve-status -s INT 2");
+  Outcome o = call({"run", "-n", "-1", "--ignore-eos", "--ctx", "1000000"}, "", "timeout --foreground --preserve-status -s INT 2");
   CHECK(o.code == 130);
   CHECK(o.out.size() > 10);
   CHECK(o.err.find("prompt 4 tokens, ") == 0);

@@ -135,7 +135,8 @@ TEST_CASE("a full disk and Ctrl-C leave nothing half-written") {
   CHECK(names(folder).empty());
 
   const std::string large = large_model(folder);
-  const Outcome stopped = call({"quantize", large, out, "Q4_0", "--threads", "1"}, "", "timeout --preserve-status -s INT 0.4");
+  // In the foreground: else it sends the signal to the process and to its group, and a second one ends the program at once.
+  const Outcome stopped = call({"quantize", large, out, "Q4_0", "--threads", "1"}, "", "timeout --foreground --preserve-status -s INT 0.4");
   CHECK(stopped.code == 130);
   CHECK(names(folder) == std::set<std::string>{"large.gguf"});
 }
