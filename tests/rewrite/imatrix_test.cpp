@@ -34,6 +34,14 @@ bool close(const std::vector<double>& a, const std::vector<double>& b, double to
   return true;
 }
 
+/// For the tiny models: every matrix, the output too.
+ImatrixOptions short_chunks() {
+  ImatrixOptions options;
+  options.chunk = 32;
+  options.output = true;
+  return options;
+}
+
 }  // namespace
 
 TEST_CASE("sums of squares of experts add up to those of their router", "[rewrite][imatrix]") {
@@ -141,9 +149,7 @@ TEST_CASE("every matrix that a mixture quantises has sums of its shape", "[rewri
     if (!path) continue;
     INFO(name);
     TempFolder folder;
-    ImatrixOptions options;
-    options.chunk = 32;
-    options.output = true;
+    ImatrixOptions options = short_chunks();
     ImatrixReport report;
     const auto cpu = collect(folder, *path, options, report);
     options.load.device = "ref";
@@ -177,9 +183,7 @@ TEST_CASE("prediction blocks have no sums, and are quantised as without a matrix
     if (!path) continue;
     INFO(name);
     TempFolder folder;
-    ImatrixOptions options;
-    options.chunk = 32;
-    options.output = true;
+    ImatrixOptions options = short_chunks();
     ImatrixReport report;
     const auto sums = collect(folder, *path, options, report);
     const auto source = ModelFile::open(*path);

@@ -65,17 +65,22 @@ struct Tile256 {
   [[gnu::always_inline]] static void step(const Block* w, int b, const ActivationQ8_256* x, typename Quad::F* sum) {
     Fold dots[4][T], less[4][T];
     formats::Half d[4] = {}, dmin[4] = {};
-    unroll<4>([&](auto i) __attribute__((always_inline)) {
-      if constexpr (i < N) {
-        if constexpr (T == 1)
-          unroll<(sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(w + i, V::prefetch_bytes + 64 * line); });
-        block<T>(w[i], b + i, x, dots[i], less[i]);
-        d[i] = Unpack::d(w[i]);
-        if constexpr (requires { Unpack::dmin(w[i]); }) dmin[i] = Unpack::dmin(w[i]);
-      } else {
-        unroll<T>([&](auto t) { dots[i][t] = less[i][t] = V::fold(V::no_ints()); });
-      }
-    });
+    const auto take = [&](int i) __attribute__((always_inline)) {
+      if constexpr (T == 1)
+        unroll<(sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(w + i, V::prefetch_bytes + 64 * line); });
+      block<T>(w[i], b + i, x, dots[i], less[i]);
+      d[i] = Unpack::d(w[i]);
+      if constexpr (requires { Unpack::dmin(w[i]); }) dmin[i] = Unpack::dmin(w[i]);
+    };
+    // Measured: one behind the other the plain codes of Q4_K overlap and gain a fifth; those that are put together from
+    // several parts compete for registers and lose up to half.
+    if constexpr (requires { Unpack::dmin(*w); }) {
+      unroll<N>(take);
+    } else {
+      for (int i = 0; i < N; ++i) take(i);
+    }
+    for (int i = N; i < 4; ++i)
+      unroll<T>([&](auto t) { dots[i][t] = less[i][t] = V::fold(V::no_ints()); });
     unroll<T>([&](auto t) __attribute__((always_inline)) {
       const auto x_d = make<N>(x[t].d + b);
       if constexpr (requires { Unpack::dmin(*w); })

@@ -1,6 +1,6 @@
 // Owns: the product of rows of blocks of 256 with many tokens: rows in the lanes. Knows neither layout nor instruction.
 //
-// Making a panel of V::panel_rows rows costs about as much as their product with ten tokens. Then every weight vector is
+// Making a panel costs about as much as its product with three tokens (Q4_K) to ten (IQ2_XS). Then every weight vector is
 // read once for V::panel_tokens tokens, whose activations are broadcast, and no sum runs across lanes. All codes are
 // unsigned here: signed ones get 128 added, and what that is too much joins the minima.
 #pragma once
