@@ -1,14 +1,13 @@
-// Owns: `strata bench`: tokens per second of prefill and decode at several depths, beside what memory allows. The method
-// is that of llama-bench: random tokens, one unmeasured repeat, the context cut back between repeats.
+// Owns: `strata bench`: running the tests. The method is that of llama-bench: random tokens, one unmeasured repeat, the
+// context cut back between repeats. Knows the public API; prints nothing but progress.
+#include "examples/cli/bench.h"
+
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
+#include <fstream>
 
-#include "examples/cli/bandwidth.h"
-#include "examples/cli/checks.h"
-#include "examples/cli/json_writer.h"
+#include "examples/cli/statistics.h"
 #include "examples/cli/terminal.h"
 
 namespace cli {
@@ -17,24 +16,9 @@ using namespace strata;
 
 namespace {
 
-struct Rates {
-  double median = 0, low = 0, high = 0;  ///< tokens per second
-};
-
-struct Row {
-  int depth = 0;
-  std::optional<Rates> prefill, decode;
-  double decode_bytes = 0;  ///< read for each token: weights and cached keys and values
-};
-
-/// What is printed.
-struct Report {
-  std::vector<Row> rows;
-  int threads = 0;
-  std::uint64_t file_bytes = 0, peak_memory = 0;
-  bool huge_pages = false;
-  Bandwidth memory;  ///< what this machine read right after; zeros where not measured
-  double bandwidth() const { return huge_pages ? memory.huge_pages : memory.small_pages; }
+/// A depth of the context, and the percent that it was asked for as (0: in tokens).
+struct Depth {
+  int tokens, percent;
 };
 
 /// Of the cache; quantised blocks hold 32 elements and a scale of two bytes.
@@ -44,49 +28,55 @@ double bytes_of_element(const std::string& kv_type) {
   return kv_type == "q4_0" ? 18.0 / 32 : 2;
 }
 
-Rates summarise(std::vector<double> rates) {
-  std::sort(rates.begin(), rates.end());
-  const std::size_t n = rates.size();
-  double median = n % 2 ? rates[n / 2] : (rates[n / 2 - 1] + rates[n / 2]) / 2;
-  return {round2(median), round2(rates.front()), round2(rates.back())};
+std::vector<Depth> depths_of(const BenchArguments& a, int context) {
+  std::vector<Depth> out;
+  for (int depth : a.depths) out.push_back({depth, 0});
+  for (int percent : a.fills) out.push_back({static_cast<int>(static_cast<long long>(context) * percent / 100), percent});
+  std::stable_sort(out.begin(), out.end(), [](const Depth& x, const Depth& y) { return x.tokens < y.tokens; });
+  out.erase(std::unique(out.begin(), out.end(), [](const Depth& x, const Depth& y) { return x.tokens == y.tokens; }), out.end());
+  return out;
 }
 
-class Bench {
- public:
-  Bench(const BenchArguments& arguments, Model model, Session session)
-      : a_(arguments), model_(std::move(model)), session_(std::move(session)) {}
+std::vector<int> positive(std::vector<int> list) {
+  std::erase(list, 0);
+  return list;
+}
 
-  Result<std::vector<Row>> run() {
-    std::vector<Row> rows;
-    steps_ = a_.depths.size() * static_cast<std::size_t>((a_.prompt > 0) + (a_.decode > 0)) * static_cast<std::size_t>(a_.repeats + 1);
-    for (int depth : a_.depths) {
-      Row row;
-      row.depth = depth;
-      if (auto cut = session_.truncate(0); !cut) return cut.error();
-      if (auto filled = feed(depth); !filled) return filled.error();
-      if (a_.prompt > 0) {
-        auto rates = measure(depth, a_.prompt, false);
-        if (!rates) return rates.error();
-        row.prefill = *rates;
-      }
-      if (a_.decode > 0) {
-        auto rates = measure(depth, a_.decode, true);
-        if (!rates) return rates.error();
-        row.decode = *rates;
-        row.decode_bytes = bytes_per_token(depth);
-      }
-      rows.push_back(row);
+/// The tests of one setting, over sessions that hold the same depth.
+class Tests {
+ public:
+  Tests(const BenchArguments& a, const Model& model, const BenchSetting& setting, std::size_t index, BenchReport& out)
+      : a_(a), model_(model), setting_(setting), index_(index), out_(out) {}
+
+  Result<void> run(const std::vector<Depth>& depths, int context) {
+    prompts_ = positive(a_.prompt);
+    decodes_ = positive(a_.decode);
+    steps_ = depths.size() * (prompts_.size() + decodes_.size()) * static_cast<std::size_t>(a_.repeats + 1);
+    for (int s = 0; s < setting_.sequences; ++s) {
+      auto session = Session::create(model_, {.context = context});
+      if (!session) return session.error();
+      sessions_.push_back(std::move(*session));
     }
-    return rows;
+    // Touches the weights and starts the threads, so that the first fill is like the others.
+    if (auto warm = feed(std::min(context, 16)); !warm) return warm;
+    if (auto cut = truncate(0); !cut) return cut;
+    for (const Depth& depth : depths) {
+      if (auto filled = fill(depth); !filled) return filled;
+      for (int tokens : prompts_)
+        if (auto done = test(BenchKind::prefill, tokens, depth); !done) return done;
+      for (int tokens : decodes_)
+        if (auto done = test(BenchKind::decode, tokens, depth); !done) return done;
+    }
+    return {};
   }
 
  private:
-  /// Mean over the decoded tokens: the k-th reads the cache of depth + k tokens.
-  double bytes_per_token(int depth) const {
+  /// Mean over the decoded tokens: the k-th reads the cache of depth + k tokens. Sequences share the weights.
+  double bytes_per_token(int depth, int tokens) const {
     const ModelSummary& s = model_.summary();
-    const double mean = depth + (a_.decode + 1) / 2.0, near = std::min(mean, static_cast<double>(s.window));
+    const double mean = depth + (tokens + 1) / 2.0, near = std::min(mean, static_cast<double>(s.window));
     const double kv_f16 = static_cast<double>(s.kv_bytes_per_token_f16) * mean + static_cast<double>(s.window_kv_bytes_per_token_f16) * near;
-    return static_cast<double>(s.decode_bytes) + kv_f16 / 2 * bytes_of_element(a_.load.kv_type);
+    return static_cast<double>(s.decode_bytes) / setting_.sequences + kv_f16 / 2 * bytes_of_element(setting_.kv_type);
   }
 
   std::vector<Token> random_tokens(int count) {
@@ -98,142 +88,221 @@ class Bench {
     return out;
   }
 
-  Result<void> feed(int count) {
-    constexpr int step = 512;
+  /// `count` tokens of each sequence, `step` of them at a time.
+  Result<void> feed(int count, int step) {
     for (int done = 0; done < count; done += step) {
       if (interrupted()) return Error{ErrorCode::cancelled, "interrupted"};
-      auto tokens = random_tokens(std::min(step, count - done));
-      if (auto fed = session_.evaluate(tokens); !fed) return fed;
+      std::vector<std::vector<Token>> tokens;
+      std::vector<Work> work;
+      for (Session& session : sessions_) {
+        tokens.push_back(random_tokens(std::min(step, count - done)));
+        work.push_back({&session, tokens.back(), {}});
+      }
+      if (auto fed = evaluate(work); !fed) return fed;
     }
     return {};
   }
+  Result<void> feed(int count) { return feed(count, setting_.batch); }
 
-  Result<Rates> measure(int depth, int count, bool one_by_one) {
-    std::vector<double> rates;
+  Result<void> truncate(int length) {
+    for (Session& session : sessions_)
+      if (auto cut = session.truncate(length); !cut) return cut;
+    return {};
+  }
+
+  /// Brings the sessions from the last depth to this one. Prompts are evaluated in steps whatever comes after, so the
+  /// seconds so far are those of a prompt of this length.
+  Result<void> fill(const Depth& depth) {
+    if (auto cut = truncate(filled_); !cut) return cut;
+    if (depth.tokens == filled_) return {};
+    const double start = now_seconds();
+    if (auto fed = feed(depth.tokens - filled_); !fed) return fed;
+    fill_seconds_ += now_seconds() - start;
+    filled_ = depth.tokens;
+    if (setting_.sequences > 1) return {};
+    BenchRow row = new_row(BenchKind::fill, depth.tokens, {0, depth.percent});
+    const double sampled = now_seconds();
+    sample();
+    row.first_token.push_back(fill_seconds_ + now_seconds() - sampled);
+    row.rates.push_back(depth.tokens / fill_seconds_);
+    out_.rows.push_back(std::move(row));
+    return {};
+  }
+
+  void sample() {
+    if (!sessions_.front().logits().empty()) last_ = sampler_.sample(sessions_.front().logits());
+  }
+
+  Result<void> test(BenchKind kind, int tokens, const Depth& depth) {
+    BenchRow row = new_row(kind, tokens, depth);
+    if (kind == BenchKind::decode) row.bytes = bytes_per_token(depth.tokens, tokens);
     for (int repeat = 0; repeat <= a_.repeats; ++repeat) {
       bar_.update(static_cast<double>(done_++) / static_cast<double>(steps_));
-      if (auto cut = session_.truncate(depth); !cut) return cut.error();
-      auto tokens = random_tokens(count);
+      if (auto cut = truncate(depth.tokens); !cut) return cut;
       const double start = now_seconds();
-      const std::size_t step = one_by_one ? 1 : tokens.size();
-      for (std::size_t at = 0; at < tokens.size(); at += step) {
-        if (interrupted()) return Error{ErrorCode::cancelled, "interrupted"};
-        if (auto fed = session_.evaluate(std::span(tokens).subspan(at, step)); !fed) return fed.error();
-      }
-      if (repeat > 0) rates.push_back(count / (now_seconds() - start));  // the first only warms up
+      if (auto fed = feed(tokens, kind == BenchKind::decode ? 1 : setting_.batch); !fed) return fed;
+      const double seconds = now_seconds() - start;
+      if (repeat == 0) continue;  // it only warms up
+      row.rates.push_back(static_cast<double>(tokens) * setting_.sequences / seconds);
+      if (kind != BenchKind::prefill || setting_.sequences > 1) continue;
+      sample();
+      row.first_token.push_back(now_seconds() - start);
     }
-    return summarise(std::move(rates));
+    out_.rows.push_back(std::move(row));
+    return {};
+  }
+
+  BenchRow new_row(BenchKind kind, int tokens, const Depth& depth) const {
+    BenchRow row;
+    row.setting = index_;
+    row.kind = kind;
+    row.tokens = tokens;
+    row.depth = depth.tokens;
+    row.fill = depth.percent;
+    return row;
   }
 
   const BenchArguments& a_;
-  Model model_;
-  Session session_;
+  const Model& model_;
+  const BenchSetting& setting_;
+  const std::size_t index_;
+  BenchReport& out_;
+  std::vector<int> prompts_, decodes_;
+  std::vector<Session> sessions_;
+  Sampler sampler_;
+  Token last_ = 0;
   ProgressBar bar_{"measuring"};
   std::size_t done_ = 0, steps_ = 1;
+  int filled_ = 0;
+  double fill_seconds_ = 0;
   std::uint64_t random_ = 1;
 };
 
-double gigabytes(double bytes_per_second) { return round2(bytes_per_second / 1e9); }
-
-void write_rates(JsonWriter& json, const char* name, int tokens, const Rates& rates) {
-  json.key(name).begin_object();
-  json.member("tokens", tokens).member("median", rates.median).member("min", rates.low).member("max", rates.high);
+/// Models to load, each with the settings that it serves, which differ in `sequences`.
+std::vector<LoadArguments> loads(const BenchArguments& a) {
+  std::vector<LoadArguments> out;
+  for (const std::string& device : a.devices)
+    for (const std::string& isa : a.isas)
+      for (int threads : a.threads)
+        for (const std::string& pages : a.pages)
+          for (const std::string& kv_type : a.kv_types)
+            for (int batch : a.batches) out.push_back({a.model, device, isa, kv_type, pages, threads, 0, batch});
+  return out;
 }
 
-void print_json(const BenchArguments& a, const Model& model, const Report& report) {
-  JsonWriter json;
-  json.begin_object().member("engine", "strata").member("version", version());
-  json.member("model", std::filesystem::path(a.load.model).filename().string()).member("bytes", report.file_bytes);
-  json.member("threads", report.threads).member("device", model.device()).member("isa", a.load.isa);
-  json.member("kv_type", a.load.kv_type).member("pages", report.huge_pages ? "huge" : "mmap");
-  json.member("repeats", a.repeats).member("peak_memory", report.peak_memory);
-  json.key("read_gb_per_s").begin_object().member("small_pages", gigabytes(report.memory.small_pages));
-  json.member("huge_pages", gigabytes(report.memory.huge_pages)).end_object();
-  json.key("rows").begin_array();
-  for (const Row& row : report.rows) {
-    json.begin_object().member("depth", row.depth);
-    if (row.prefill) {
-      write_rates(json, "prefill", a.prompt, *row.prefill);
-      json.end_object();
-    }
-    if (row.decode) {
-      const double read = row.decode->median * row.decode_bytes;
-      write_rates(json, "decode", a.decode, *row.decode);
-      json.member("bytes_per_token", row.decode_bytes).member("gb_per_s", gigabytes(read));
-      if (report.bandwidth() > 0) json.member("bandwidth_share", round2(read / report.bandwidth()));
-      json.end_object();
-    }
-    json.end_object();
+Result<void> measure_model(const BenchArguments& a, const LoadArguments& arguments, const std::vector<Depth>& depths, int context,
+                           BenchReport& out) {
+  auto model = load(arguments);
+  if (!model) return model.error();
+  BenchSetting setting;
+  setting.device = model->device();
+  setting.isa = arguments.isa;
+  setting.kv_type = arguments.kv_type;
+  setting.pages = model->pages() == Pages::huge ? "huge" : "mmap";
+  setting.threads = arguments.threads > 0 ? arguments.threads : physical_cores();
+  setting.batch = arguments.max_step;
+  for (int sequences : a.sequences) {
+    setting.sequences = sequences;
+    out.settings.push_back(setting);
+    if (auto done = Tests(a, *model, setting, out.settings.size() - 1, out).run(depths, context); !done) return done;
   }
-  json.end_array().end_object();
-  std::printf("%s\n", json.text().c_str());
-}
-
-void print_table(const BenchArguments& a, const Model& model, const Report& report) {
-  const char* pages = report.huge_pages ? "huge" : "mapped";
-  std::printf("%s, %s, %s on %s, %d threads, %s pages, %s cache\n",
-              std::filesystem::path(a.load.model).filename().c_str(), model.summary().quantisation.c_str(),
-              byte_text(report.file_bytes).c_str(), model.device().c_str(), report.threads, pages, a.load.kv_type.c_str());
-  Table table({"test", ">depth", ">tok/s", ">min", ">max", ">GB/s", ">of memory"});
-  for (const Row& row : report.rows) {
-    auto cells = [&](const std::string& test, const Rates& r) {
-      return std::vector<std::string>{test, std::to_string(row.depth), fixed(r.median, 2), fixed(r.low, 2), fixed(r.high, 2)};
-    };
-    if (row.prefill) table.row(cells("prefill " + std::to_string(a.prompt), *row.prefill));
-    if (!row.decode) continue;
-    auto line = cells("decode " + std::to_string(a.decode), *row.decode);
-    const double read = row.decode->median * row.decode_bytes;
-    line.push_back(fixed(read / 1e9, 2));
-    if (report.bandwidth() > 0) line.push_back(fixed(100 * read / report.bandwidth(), 0) + "%");
-    table.row(line);
-  }
-  table.print();
-  if (report.bandwidth() > 0)
-    std::printf("memory: %s GB/s from 4 KiB pages, %s GB/s from huge pages; peak memory %s\n",
-                fixed(report.memory.small_pages / 1e9, 1).c_str(), fixed(report.memory.huge_pages / 1e9, 1).c_str(),
-                byte_text(report.peak_memory).c_str());
+  return {};
 }
 
 }  // namespace
 
-std::vector<int> parse_depths(const std::string& text) {
-  std::vector<int> depths;
-  const char* at = text.data();
-  const char* end = at + text.size();
-  for (;;) {
-    int depth = 0;
-    auto [next, code] = std::from_chars(at, end, depth);
-    if (code != std::errc() || depth < 0) return {};
-    depths.push_back(depth);
-    if (next == end) return depths;
-    if (*next != ',') return {};
-    at = next + 1;
+const char* name(BenchKind kind) {
+  return kind == BenchKind::fill ? "fill" : kind == BenchKind::prefill ? "prefill" : "decode";
+}
+
+const BenchRoofline* BenchReport::roofline(const BenchSetting& setting) const {
+  for (const BenchRoofline& r : rooflines)
+    if (setting.device == "cpu" && r.threads == setting.threads) return &r;
+  return nullptr;
+}
+
+double BenchReport::bandwidth(const BenchSetting& setting) const {
+  const BenchRoofline* r = roofline(setting);
+  return !r ? 0 : setting.pages == "huge" ? r->memory.huge_pages : r->memory.small_pages;
+}
+
+Result<void> measure(const BenchArguments& a, BenchReport& out) {
+  auto file = ModelFile::open(a.model);
+  if (!file) return file.error();
+  auto summary = file->summary();
+  if (!summary) return summary.error();
+  out.model = std::filesystem::path(a.model).filename().string();
+  out.architecture = summary->architecture;
+  out.quantisation = summary->quantisation;
+  out.parameters = summary->parameters;
+  out.file_bytes = file->file_bytes();
+  out.repeats = a.repeats;
+  out.command = command_words();
+  out.context = a.context > 0 ? a.context : std::min(summary->context_length, 4096);
+  const std::vector<Depth> depths = depths_of(a, out.context);
+  long longest = out.context;
+  if (a.fills.empty()) longest = 0;
+  for (const auto* list : {&a.prompt, &a.decode})
+    for (int tokens : *list) longest = std::max(longest, static_cast<long>(depths.back().tokens) + tokens);
+  if (longest > 1 << 28)
+    return Error{ErrorCode::invalid_argument, "-d, -p and -n ask for a context of " + std::to_string(longest) + " tokens; at most " +
+                                                  std::to_string(1 << 28) + " are possible"};
+  for (const LoadArguments& arguments : loads(a))
+    if (auto done = measure_model(a, arguments, depths, static_cast<int>(longest), out); !done) return done;
+  out.peak_memory = peak_memory();  // without the buffer below
+  for (const BenchSetting& setting : out.settings) {
+    if (setting.device != "cpu" || out.roofline(setting)) continue;
+    if (interrupted()) return Error{ErrorCode::cancelled, "interrupted"};
+    out.rooflines.push_back({setting.threads, measure_bandwidth(setting.threads)});
   }
+  return {};
+}
+
+std::vector<BenchUse> uses(const BenchReport& report) {
+  std::vector<BenchUse> out;
+  for (std::size_t s = 0; s < report.settings.size(); ++s) {
+    std::vector<Point> decodes, prompts{{0, 0}};  // tokens in the context -> tokens per second; seconds
+    for (const BenchRow& row : report.rows) {
+      if (row.setting != s) continue;
+      if (row.kind == BenchKind::decode && (decodes.empty() || decodes.back().x < row.depth))
+        decodes.push_back({static_cast<double>(row.depth), spread(row.rates).median});
+      if (row.kind == BenchKind::fill) prompts.push_back({static_cast<double>(row.tokens), row.first_token.front()});
+    }
+    const double three_quarters = 0.75 * report.context;
+    if (decodes.empty() || decodes.back().x < three_quarters || prompts.back().x < three_quarters) continue;
+    BenchUse use;
+    use.setting = s;
+    for (const Point& p : decodes) use.peak = std::max(use.peak, p.y);
+    use.at_75 = interpolate(decodes, three_quarters);
+    use.retention = use.at_75 / use.peak;
+    use.first_token_75 = interpolate(prompts, three_quarters);
+    use.comfortable_beyond = prompts.back().y <= comfortable_seconds;
+    std::vector<Point> inverse;
+    for (const Point& p : prompts) inverse.push_back({p.y, p.x});
+    use.comfortable = static_cast<int>(interpolate(inverse, comfortable_seconds));
+    out.push_back(use);
+  }
+  return out;
 }
 
 int run_bench(const BenchArguments& a) {
-  if (a.prompt == 0 && a.decode == 0) return report(exit_usage, "nothing to measure: -p and -n are both 0");
-  auto model = load(a.load);
-  if (!model) return report(model.error());
-  SessionOptions options;
-  const long longest = *std::max_element(a.depths.begin(), a.depths.end()) + static_cast<long>(std::max(a.prompt, a.decode));
-  if (longest > 1 << 28) return report(exit_usage, "-d, -p and -n ask for a context of " + std::to_string(longest) + " tokens");
-  options.context = static_cast<int>(longest);
-  auto session = Session::create(*model, options);
-  if (!session) return report(session.error());
-  auto rows = Bench(a, *model, std::move(*session)).run();
-  if (!rows) return report(rows.error());
-  Report result;
-  result.rows = std::move(*rows);
-  result.threads = a.load.threads > 0 ? a.load.threads : physical_cores();
-  std::error_code error;
-  if (auto bytes = std::filesystem::file_size(a.load.model, error); !error) result.file_bytes = bytes;
-  result.peak_memory = peak_memory();  // without the buffer below
-  result.huge_pages = model->pages() == Pages::huge;
-  if (model->device() == "cpu" && a.decode > 0) result.memory = measure_bandwidth(result.threads);
-  if (a.json) print_json(a, *model, result);
-  else print_table(a, *model, result);
-  return exit_ok;
+  if (positive(a.prompt).empty() && positive(a.decode).empty() && a.fills.empty())
+    return report(exit_usage, "nothing to measure: -p and -n are both 0");
+  BenchReport result;
+  auto measured = measure(a, result);
+  if (!measured && result.rows.empty()) return report(measured.error());
+  switch (a.format) {
+    case BenchFormat::table: print_table(result); break;
+    case BenchFormat::json: std::printf("%s\n", to_json(result).c_str()); break;
+    case BenchFormat::csv: print_csv(result); break;
+    case BenchFormat::markdown: print_markdown(result); break;
+  }
+  if (!a.report.empty()) {
+    std::ofstream file(a.report, std::ios::binary | std::ios::trunc);
+    file << to_json(result) << '\n';
+    if (!file.flush()) return report(exit_file, "--report " + a.report + ": cannot be written");
+  }
+  return measured ? exit_ok : report(measured.error());
 }
 
 }  // namespace cli

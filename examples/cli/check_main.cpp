@@ -22,8 +22,9 @@ constexpr const char* usage_text =
     "usage: strata-check COMMAND [OPTION...]\n"
     "  devices     [--json]\n"
     "  selftest    [--device D] [--isa I] [--threads N] [--json]\n"
-    "  bench MODEL [-p N] [-n N] [-d DEPTH,...] [-r REPEATS] [--device D] [--isa I] [--threads N]\n"
-    "              [--kv-type f16|f32|q8_0|q4_0] [--pages auto|huge|mmap] [--json]\n"
+    "  bench MODEL [-p N,...] [-n N,...] [-d DEPTH,...] [--fill PERCENT,...] [--ctx N] [-r REPEATS] [-b STEP,...]\n"
+    "              [--sequences N,...] [--device D] [--isa I,...] [--threads N,...] [--kv-type f16,f32,q8_0,q4_0]\n"
+    "              [--pages auto,huge,mmap] [--json] [--csv] [--md] [--report FILE]\n"
     "  make-model  --like SHAPE --out FILE [--type TYPE] [--seed S] [--force] [--json]\n"
     "  --version, --help\n";
 
@@ -71,22 +72,21 @@ int read_options(const std::vector<std::string>& words, const std::vector<Option
 
 int check_bench(const std::vector<std::string>& words) {
   BenchArguments a;
-  std::string depths = "0";
-  int code = read_options(words, {{"-p", nullptr, &a.prompt}, {"-n", nullptr, &a.decode}, {"-d", &depths},
-                                  {"-r", nullptr, &a.repeats}, {"--device", &a.load.device}, {"--isa", &a.load.isa},
-                                  {"--threads", nullptr, &a.load.threads}, {"--kv-type", &a.load.kv_type},
-                                  {"--pages", &a.load.pages}, {"--json", nullptr, nullptr, nullptr, &a.json}},
-                          &a.load.model);
+  BenchTexts t;
+  std::string device;
+  auto flag = [](std::string_view name, bool& out) { return Option{name, nullptr, nullptr, nullptr, &out}; };
+  int code = read_options(words, {{"-p", &t.prompt}, {"-n", &t.decode}, {"-d", &t.depths}, {"--fill", &t.fills},
+                                  {"--ctx", nullptr, &a.context}, {"-r", nullptr, &a.repeats}, {"-b", &t.batches},
+                                  {"--sequences", &t.sequences}, {"--device", &device}, {"--isa", &t.isas},
+                                  {"--threads", &t.threads}, {"--kv-type", &t.kv_types}, {"--pages", &t.pages},
+                                  {"--report", &a.report}, flag("--json", t.json), flag("--csv", t.csv), flag("--md", t.markdown)},
+                          &a.model);
   if (code != exit_ok) return code;
-  a.depths = parse_depths(depths);
-  if (a.load.model.empty()) return report(exit_usage, "bench needs a MODEL");
-  if (a.depths.empty()) return report(exit_usage, "-d: '" + depths + "' is not a list of numbers such as 0,4096");
+  if (a.model.empty()) return report(exit_usage, "bench needs a MODEL");
   if (a.repeats < 1) return report(exit_usage, "-r must be 1 or more");
-  constexpr std::string_view types[] = {"f16", "f32", "q8_0", "q4_0"};
-  if (std::find(std::begin(types), std::end(types), a.load.kv_type) == std::end(types))
-    return report(exit_usage, "--kv-type is f16, f32, q8_0 or q4_0");
-  if (a.load.pages != "auto" && a.load.pages != "huge" && a.load.pages != "mmap")
-    return report(exit_usage, "--pages is auto, huge or mmap");
+  if (a.context > 1 << 24) return report(exit_usage, "--ctx is at most 16777216");
+  if (!device.empty()) t.devices = {device};
+  if (auto read = read_lists(t, a); !read) return report(read.error());
   return run_bench(a);
 }
 
@@ -135,6 +135,7 @@ int run_program(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  set_command_words(argc, argv);
   try {
     return finish_output(run_program(std::vector<std::string>(argv + 1, argv + argc)));
   } catch (const std::bad_alloc&) {

@@ -14,6 +14,7 @@ ModelOptions model_options(const LoadArguments& arguments) {
   options.device = arguments.device;
   options.isa = arguments.isa;
   options.threads = arguments.threads;
+  options.max_step = arguments.max_step;
   options.kv_type = arguments.kv_type == "f32"    ? KvType::f32
                     : arguments.kv_type == "q8_0" ? KvType::q8_0
                     : arguments.kv_type == "q4_0" ? KvType::q4_0

@@ -16,6 +16,7 @@ struct LoadArguments {
   std::string pages = "auto";
   int threads = 0;
   int context = 0;
+  int max_step = 512;  ///< most tokens in one step of a prompt
 };
 
 /// What Model::load is to be called with.

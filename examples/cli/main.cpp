@@ -81,6 +81,7 @@ int run_program(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cli::set_command_words(argc, argv);
   try {
     return run_program(argc, argv);
   } catch (const std::bad_alloc&) {

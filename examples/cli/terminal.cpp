@@ -13,6 +13,7 @@ namespace cli {
 namespace {
 
 std::string program_name = "strata";
+std::vector<std::string> words_of_call;
 volatile std::sig_atomic_t interrupt_flag = 0;
 
 void on_interrupt(int) { interrupt_flag = 1; }
@@ -54,6 +55,8 @@ int exit_code(strata::ErrorCode code) {
 }
 
 void set_program_name(std::string_view name) { program_name = name; }
+void set_command_words(int count, const char* const* words) { words_of_call.assign(words, words + count); }
+const std::vector<std::string>& command_words() { return words_of_call; }
 
 int report(int code, std::string_view message) {
   std::string line = program_name + ": " + std::string(message);

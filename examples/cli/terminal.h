@@ -22,6 +22,9 @@ enum Exit : int {
 int exit_code(strata::ErrorCode code);
 /// Sets the name in front of error messages.
 void set_program_name(std::string_view name);
+/// Keeps the words that the program was called with.
+void set_command_words(int count, const char* const* words);
+const std::vector<std::string>& command_words();
 /// Prints `strata: MESSAGE` to stderr as one line and returns `code`.
 int report(int code, std::string_view message);
 int report(const strata::Error& error);

@@ -72,8 +72,6 @@ TEST_CASE("bad usage is one line and exit code 2") {
   check_error({"inspect"}, 2, "MODEL");
   check_error({"inspect", bundled, "--dump", "x"}, 2, "--out");
   check_error({"logits", bundled, "--tokens", "1", "--batch", "0", "--out", "x"}, 2);
-  check_error({"bench", bundled, "-d", "1,,2"}, 2, "--depth");
-  check_error({"bench", bundled, "-p", "0", "-n", "0"}, 2, "nothing to measure");
   check_error({"make-model", "--like", "nothing", "--out", "x"}, 2, "nothing");
   check_error({"perplexity", bundled, scratch().string()}, 2, "folder");
 }
@@ -255,26 +253,6 @@ TEST_CASE("logits are the same however the tokens are cut") {
   for (const char* batch : {"1", "2", "3"})
     CHECK(bytes({"logits", bundled, "--tokens", "527,629,257,520,461", "--batch", batch}) == whole);
   CHECK(bytes({"logits", bundled, "--tokens", "527 629", "--threads", "1"}) == whole.substr(0, 2 * 2048 * 4));
-}
-
-TEST_CASE("bench prints the shape of peer_bench.py") {
-  Outcome o = call({"bench", bundled, "-p", "8", "-n", "4", "-d", "0,16", "-r", "2", "--json"});
-  REQUIRE(o.code == 0);
-  json j = json::parse(o.out);
-  CHECK(j["engine"] == "strata");
-  CHECK(j["bytes"] == fs::file_size(bundled));
-  REQUIRE(j["rows"].size() == 2);
-  CHECK(j["rows"][1]["depth"] == 16);
-  for (const json& row : j["rows"])
-    for (const char* kind : {"prefill", "decode"}) {
-      const json& r = row[kind];
-      CHECK(r["tokens"] == (kind == std::string("prefill") ? 8 : 4));
-      CHECK(r["min"] > 0);
-      CHECK(r["min"] <= r["median"]);
-      CHECK(r["median"] <= r["max"]);
-    }
-  CHECK(j["rows"][0]["decode"]["gb_per_s"] > 0);
-  CHECK(call({"bench", bundled, "-p", "8", "-n", "0", "-r", "1"}).out.find("prefill 8") != std::string::npos);
 }
 
 TEST_CASE("make-model does not overwrite a file unasked") {

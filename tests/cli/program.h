@@ -43,16 +43,21 @@ struct Outcome {
 };
 
 /// `before` goes in front of the program's name.
-inline Outcome call(const std::vector<std::string>& words, const std::string& input = {}, const std::string& before = {}) {
+inline Outcome call_program(const std::string& program, const std::vector<std::string>& words, const std::string& input = {},
+                            const std::string& before = {}) {
   std::filesystem::path in = scratch() / "in", out = scratch() / "out", err = scratch() / "err";
   write_file(in, input);
-  std::string command = before + " " + quoted(STRATA_PROGRAM);
+  std::string command = before + " " + quoted(program);
   for (const std::string& word : words) command.append(" ").append(quoted(word));
   command.append(" <").append(quoted(in.string())).append(" >").append(quoted(out.string()));
   command.append(" 2>").append(quoted(err.string()));
   int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status, strata::test::read_text(out.string()),
           strata::test::read_text(err.string())};
+}
+
+inline Outcome call(const std::vector<std::string>& words, const std::string& input = {}, const std::string& before = {}) {
+  return call_program(STRATA_PROGRAM, words, input, before);
 }
 
 /// The program ends with this code and says why in exactly one line.
