@@ -8,7 +8,7 @@ namespace strata::kernels {
 std::size_t activation_bytes(ActivationFormat format, std::size_t k) {
   switch (format) {
     case ActivationFormat::f32: return k * sizeof(float);
-    case ActivationFormat::q8_32: return k + k / 32 * sizeof(float);
+    case ActivationFormat::q8_32: k = (k + 255) / 256 * 256; return k + k / 16 * sizeof(std::int16_t) + k / 32 * sizeof(float);
     case ActivationFormat::q8_256: return k + k / 16 * sizeof(std::int16_t) + k / 256 * sizeof(float);
   }
   return 0;

@@ -27,4 +27,14 @@ static inline Half ue4m3_over_256(std::uint8_t bits) {
 /// Half of a UE4M3 scale.
 static inline float half_ue4m3(std::uint8_t bits) { return to_float(ue4m3_over_256(bits)) * 128.0f; }
 
+/// Scales as blocks store them that stand for half of what they say, as codes are twice theirs.
+struct HalvedE8M0 {
+  std::uint8_t bits;
+};
+struct HalvedUE4M3 {
+  std::uint8_t bits;
+};
+static inline float to_float(HalvedE8M0 scale) { return half_e8m0(scale.bits); }
+static inline float to_float(HalvedUE4M3 scale) { return half_ue4m3(scale.bits); }
+
 }  // namespace strata::formats

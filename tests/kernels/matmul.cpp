@@ -194,7 +194,7 @@ TEST_CASE("products of many tokens are the same to the bit with scratch and with
     for (const FormatKernels& format : isa->formats)
       for (const bool any_bytes : {false, true}) {
         const int block = static_cast<int>(type_info(format.type)->block);
-        for (const int k : {block == 1 ? 77 : block, block == 256 ? 1792 : 512}) {
+        for (const int k : {block == 1 ? 77 : block, block == 256 ? 1792 : 512, block < 256 ? 128 * 5 + block : 2560}) {
           const std::size_t bytes = format.scratch_bytes(k);
           if (bytes == 0) continue;
           INFO(format.matmul_name << " k " << k);

@@ -1,5 +1,6 @@
 // Owns: the tests of activation quantisation: the same bytes from every table, and those of a plain reference.
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/cpu/activation.h"
 #include "kernels/fixture.h"
@@ -66,6 +67,7 @@ TEST_CASE("quantised activations equal the reference in every table") {
         const auto view = view_q8_32(row.data(), k);
         REQUIRE(std::equal(q.begin(), q.end(), view.q));
         REQUIRE(std::equal(d.begin(), d.end(), view.d));
+        for (int g = 0; g < k / 16; ++g) REQUIRE(view.sums[g] == std::accumulate(&q[16 * g], &q[16 * g] + 16, 0));
       }
       {
         Guarded<std::uint8_t> row(activation_bytes(ActivationFormat::q8_256, x.size()));
@@ -76,17 +78,29 @@ TEST_CASE("quantised activations equal the reference in every table") {
         const auto view = view_q8_256(row.data(), k);
         REQUIRE(std::equal(q.begin(), q.end(), view.q));
         REQUIRE(std::equal(d.begin(), d.end(), view.d));
-        for (int g = 0; g < k / 16; ++g) {
-          int sum = 0;
-          for (int i = 0; i < 16; ++i) sum += q[16 * g + i];
-          REQUIRE(view.sums[g] == sum);
-        }
+        for (int g = 0; g < k / 16; ++g) REQUIRE(view.sums[g] == std::accumulate(&q[16 * g], &q[16 * g] + 16, 0));
       }
       {
         Guarded<float> copy(x.size());
         isa->quantize[static_cast<int>(ActivationFormat::f32)](in.data(), copy.data(), k);
         REQUIRE(std::memcmp(copy.data(), x.data(), x.size() * sizeof(float)) == 0);
       }
+    }
+}
+
+TEST_CASE("activations for blocks of 32 are followed by zeros up to a multiple of 256") {
+  for (const IsaKernels* isa : machine_tables())
+    for (const int k : {0, 32, 224, 288}) {
+      INFO(isa->name << " k " << k);
+      Guarded<float> x(random_floats(static_cast<std::size_t>(k), 4));
+      Guarded<std::uint8_t> row(activation_bytes(ActivationFormat::q8_32, static_cast<std::size_t>(k)));
+      isa->quantize[static_cast<int>(ActivationFormat::q8_32)](x.data(), row.data(), k);
+      const auto view = view_q8_32(row.data(), k);
+      const int padded = (k + 255) / 256 * 256;
+      REQUIRE(reinterpret_cast<const std::uint8_t*>(view.d + padded / 32) == row.data() + activation_bytes(ActivationFormat::q8_32, static_cast<std::size_t>(k)));
+      for (int i = k; i < padded; ++i) REQUIRE(view.q[i] == 0);
+      for (int i = k / 16; i < padded / 16; ++i) REQUIRE(view.sums[i] == 0);
+      for (int i = k / 32; i < padded / 32; ++i) REQUIRE(view.d[i] == 0);
     }
 }
 

@@ -43,21 +43,37 @@ struct Quantize {
     if (k > 0) std::memcpy(out, x, static_cast<std::size_t>(k) * sizeof(float));
   }
 
+  static void sum_by_16(const std::int8_t* q, int groups, std::int16_t* sums) {
+    for (int g = 0; g < groups; ++g) {
+      std::int32_t sum = 0;
+      for (int i = 0; i < 16; ++i) sum += q[16 * g + i];
+      sums[g] = static_cast<std::int16_t>(sum);
+    }
+  }
+
   /// d = max|x| / 127, kept as a half as in the Q8_0 file format.
   static void q8_32(const float* x, void* out, int k) {
     auto* q = static_cast<std::int8_t*>(out);
-    auto* scales = reinterpret_cast<float*>(q + k);
-    for (int b = 0; b < k / 32; ++b, x += 32, q += 32) {
-      const std::int32_t up = largest<32>(x, 0), down = largest<32>(x, INT32_MIN), most = up > down ? up : down;
+    const int n = padded_q8_32(k);
+    auto* sums = reinterpret_cast<std::int16_t*>(q + n);
+    auto* scales = reinterpret_cast<float*>(q + n + n / 8);
+    for (int b = 0; b < n / 32; ++b, q += 32, sums += 2) {
+      std::int32_t most = 0;
+      if (b < k / 32) {
+        const std::int32_t up = largest<32>(x + 32 * b, 0), down = largest<32>(x + 32 * b, INT32_MIN);
+        most = up > down ? up : down;
+      }
       const float d = from_bits(most) / 127.0f;
       if (most >= infinity || !(d >= 0x1p-126f)) {
         scales[b] = most >= infinity ? from_bits(0x7fc00000) : 0.0f;
         std::memset(q, 0, 32);
+        std::memset(sums, 0, 2 * sizeof *sums);
         continue;
       }
       const float inverse = 1.0f / d;
       scales[b] = formats::to_float(formats::to_half(d));
-      for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(nearest(x[i] * inverse));
+      for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(nearest(x[32 * b + i] * inverse));
+      sum_by_16(q, 2, sums);
     }
   }
 
@@ -86,11 +102,7 @@ struct Quantize {
         const std::int32_t value = nearest(x[i] * inverse);
         q[i] = static_cast<std::int8_t>(value < 127 ? value : 127);
       }
-      for (int g = 0; g < 16; ++g) {
-        std::int32_t sum = 0;
-        for (int i = 0; i < 16; ++i) sum += q[16 * g + i];
-        sums[g] = static_cast<std::int16_t>(sum);
-      }
+      sum_by_16(q, 16, sums);
     }
   }
 };

@@ -17,11 +17,7 @@ struct Simd<V, formats::MXFP4> : Blocks32 {
   static auto codes(const Block* b) {
     return V::lookup(V::template nibbles_of_32<N>(b->q, sizeof(Block)), formats::kTwiceE2M1Above12);
   }
-  template <int N, int>
-  static auto scale(const Block* b) {
-    return V::template halved_powers<N>(&b->e, sizeof(Block));
-  }
-  static auto eight_scales(const Block* b) { return V::eight_halved_powers(&b->e, sizeof(Block)); }
+  static formats::HalvedE8M0 scale(const Block& b) { return {b.e}; }
 
   using Tile = Tile32<V, Block, Simd>;
 };

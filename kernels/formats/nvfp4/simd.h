@@ -19,10 +19,7 @@ struct Simd<V, formats::NVFP4> : Blocks32 {
   static auto codes(const Block* b) {
     return V::lookup(V::template nibbles_of_16<N>(b->q + 16 * P), formats::kTwiceE2M1Above12);
   }
-  template <int N, int P>
-  static auto scale(const Block* b) {
-    return V::template halved_small<N>(b->d + 2 * P);
-  }
+  static formats::HalvedUE4M3 scale(const Block& b, int half) { return {b.d[half]}; }
 
   using Tile = Tile32<V, Block, Simd>;
 };

@@ -17,10 +17,7 @@ struct Simd<V, formats::Q1_0> : Blocks32 {
   static auto codes(const Block* b) {
     return V::template choose<N, 2, 0>(b->q + 4 * P, 4);
   }
-  template <int, int>
-  static auto scale(const Block* b) {
-    return V::half(b->d);
-  }
+  static formats::Half scale(const Block& b) { return b.d; }
 
   using Tile = Tile32<V, Block, Simd>;
 };

@@ -17,10 +17,7 @@ struct Simd<V, formats::Q2_0> : Blocks32 {
   static auto codes(const Block* b) {
     return V::template crumbs_of_4<N>(b->q + 8 * P);
   }
-  template <int, int>
-  static auto scale(const Block* b) {
-    return V::half(b->d);
-  }
+  static formats::Half scale(const Block& b) { return b.d; }
 
   using Tile = Tile32<V, Block, Simd>;
 };

@@ -15,14 +15,8 @@ struct Simd<V, formats::Q4_1> : Blocks32 {
   static auto codes(const Block* b) {
     return V::template nibbles_of_32<N>(b->q, sizeof(Block));
   }
-  template <int N, int>
-  static auto scale(const Block* b) {
-    return V::template halves<N>(&b->d, sizeof(Block));
-  }
-  template <int N, int>
-  static auto offset(const Block* b) {
-    return V::template halves<N>(&b->m, sizeof(Block));
-  }
+  static formats::Half scale(const Block& b) { return b.d; }
+  static formats::Half offset(const Block& b) { return b.m; }
 
   using Tile = Tile32<V, Block, Simd>;
 };

@@ -15,11 +15,7 @@ struct Simd<V, formats::Q8_0> : Blocks32 {
   static auto codes(const Block* b) {
     return V::template bytes<N>(b->q, sizeof(Block));
   }
-  template <int N, int>
-  static auto scale(const Block* b) {
-    return V::template halves<N>(&b->d, sizeof(Block));
-  }
-  static auto eight_scales(const Block* b) { return V::eight_halves(&b->d, sizeof(Block)); }
+  static formats::Half scale(const Block& b) { return b.d; }
 
   using Tile = Tile32<V, Block, Simd>;
 };

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/isa/octet_avx.h"
 #include "kernels/cpu/isa/quad_sse.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/lanes.h"
@@ -75,13 +76,11 @@ struct Avx2 {
   static F half(formats::Half h) { return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(h.bits))); }
 
   // Blocks of 32.
-  static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 1;
+  static constexpr int blocks = 1, tokens_32 = 2;
+  using Octet = OctetAvx;
   using Bytes = __m256i;
   struct Weights {
     __m256i magnitude, sign;  // the sign of plain codes
-  };
-  struct Inputs {
-    __m256i q, sums;  // of pairs, in 16 bits: for centred codes times the zero point, for affine codes
   };
   static __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -120,50 +119,38 @@ struct Avx2 {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load128(table)), nibbles);
   }
   static Bytes either(Bytes a, Bytes b) { return _mm256_or_si256(a, b); }
-  template <int N>
-  static F halves(const formats::Half* p, std::size_t) {
-    return half(*p);
-  }
-  template <int N>
-  static F halved_powers(const std::uint8_t* p, std::size_t) {
-    return set(formats::half_e8m0(*p));
-  }
-  template <int N>
-  static F halved_small(const std::uint8_t* p) {  // as formats::ue4m3_over_256 makes them
-    const __m128i bytes = _mm_cvtsi32_si128(p[0] | p[1] << 8);
-    const __m128i words = _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, -1, 0, -1, 0, -1, 0, -1, 1, -1, 1, -1, 1, -1, 1, -1));
-    const __m128i nan = _mm_set1_epi16(0x7f), some = _mm_andnot_si128(_mm_cmpeq_epi16(words, nan), nan);
-    return mul(_mm256_cvtph_ps(_mm_slli_epi16(_mm_and_si128(words, some), 7)), set(128.0f));
-  }
-  template <int N>
-  static F block_scales(const float* p) {
-    return set(*p);
-  }
   // The product instruction takes unsigned by signed bytes and saturates its pairs to 16 bits: magnitudes up to 128
   // by activations up to 127 give at most 32512.
+  template <Code C, int Zero>
+  static constexpr int excess = Zero;
   template <Code C, int Zero>
   static Weights prepare(Bytes b) {
     if constexpr (C == Code::plain) return {_mm256_abs_epi8(b), b};
     return {b, b};
   }
-  template <int N, Code C, int Zero>
-  static Inputs inputs(const std::int8_t* p) {
-    const __m256i q = load256(p);
-    if constexpr (C == Code::plain) return {q, q};
-    return {q, _mm256_maddubs_epi16(_mm256_set1_epi8(C == Code::affine ? 1 : Zero), q)};
-  }
   static Ints add_pairs(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
   template <Code C>
-  static Ints dot(Weights w, Inputs x) {
-    if constexpr (C == Code::plain) return add_pairs(_mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(x.q, w.sign)));
-    const __m256i pairs = _mm256_maddubs_epi16(w.magnitude, x.q);
-    return add_pairs(C == Code::centred ? _mm256_sub_epi16(pairs, x.sums) : pairs);
+  static Ints dot(Weights w, const std::int8_t* q) {
+    if constexpr (C == Code::plain) return add_pairs(_mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(load256(q), w.sign)));
+    return add_pairs(_mm256_maddubs_epi16(w.magnitude, load256(q)));
   }
   template <Code C>
-  static Ints dot_by_16(Weights w, Inputs x) {
-    return dot<C>(w, x);
+  static Ints dot_by_16(Weights w, const std::int8_t* q) {
+    return dot<C>(w, q);
   }
-  static Ints input_sums(Inputs x) { return add_pairs(x.sums); }
+  static Ints four_sums(Ints a, Ints b, Ints c, Ints d) {  // in either half those of the halves
+    const __m256i ab = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    const __m256i cd = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+  }
+  static OctetAvx::Halves eight_sums_by_16(const Ints (&d)[8]) {
+    const __m256i lower = four_sums(d[0], d[1], d[2], d[3]), upper = four_sums(d[4], d[5], d[6], d[7]);
+    return {_mm256_permute2x128_si256(lower, upper, 0x20), _mm256_permute2x128_si256(lower, upper, 0x31)};
+  }
+  static OctetAvx::Ints eight_sums(const Ints (&d)[8]) {
+    const OctetAvx::Halves halves = eight_sums_by_16(d);
+    return _mm256_add_epi32(halves.first, halves.second);
+  }
 
   // Blocks of 256: codes in chunks of 64. Products of code and activation are summed in pairs to 16 bits (at most
   // 2 * 63 * 127), then multiplied by their group's 16-bit scale. The halves of `Scales` are those of the even and of

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/isa/octet_avx.h"
 #include "kernels/cpu/isa/quad_sse.h"
 #include "kernels/formats/half.h"
 #include "kernels/formats/lanes.h"
@@ -65,13 +66,11 @@ struct Avx512 {
   static F to_float(Ints a) { return _mm512_cvtepi32_ps(a); }
   static F half(formats::Half h) { return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(h.bits))); }
 
-  // Blocks of 32: two at a time, one to each 256-bit half; the inputs of a missing second block are zero.
-  static constexpr int blocks = 2, tokens_32 = 4, rows_32 = 4;
+  // Blocks of 32: two at a time, one to each 256-bit half.
+  static constexpr int blocks = 2, tokens_32 = 4;
+  using Octet = OctetAvx;
   using Bytes = __m512i;
   using Weights = __m512i;
-  struct Inputs {
-    __m512i q, bias;  // what the products start from; for affine codes the sums of q
-  };
   static const std::uint8_t* at(const void* p, std::size_t bytes) { return static_cast<const std::uint8_t*>(p) + bytes; }
   static __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -112,80 +111,36 @@ struct Avx512 {
   static Bytes lookup(Bytes nibbles, const std::int8_t* table) {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load128(table)), nibbles);
   }
-  template <int N>
-  static F halves(const formats::Half* p, std::size_t stride) {
-    if constexpr (N == 1) return half(*p);
-    std::uint32_t a = p->bits, b = reinterpret_cast<const formats::Half*>(at(p, stride))->bits;
-    const __m256i pair = _mm256_set1_epi32(static_cast<int>(a | b << 16));
-    const __m256i order = _mm256_setr_epi64x(0x0100010001000100, 0x0100010001000100, 0x0302030203020302, 0x0302030203020302);
-    return _mm512_cvtph_ps(_mm256_shuffle_epi8(pair, order));
-  }
-  static F both(float first, float second) { return _mm512_mask_blend_ps(0xff00, set(first), set(second)); }
-  template <int N>
-  static F halved_powers(const std::uint8_t* p, std::size_t stride) {
-    if constexpr (N == 1) return set(formats::half_e8m0(*p));
-    return both(formats::half_e8m0(*p), formats::half_e8m0(*at(p, stride)));
-  }
-  template <int N>
-  static F halved_small(const std::uint8_t* p) {  // as formats::ue4m3_over_256 makes them
-    const __m128i order = _mm_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m256i words = _mm256_cvtepu8_epi16(_mm_shuffle_epi8(_mm_cvtsi32_si128(static_cast<int>(word(p))), order));
-    const __m256i nan = _mm256_set1_epi16(0x7f), some = _mm256_andnot_si256(_mm256_cmpeq_epi16(words, nan), nan);
-    return mul(_mm512_cvtph_ps(_mm256_slli_epi16(_mm256_and_si256(words, some), 7)), set(128.0f));
-  }
-  template <int N>
-  static F block_scales(const float* p) {
-    if constexpr (N == 1) return set(*p);
-    return both(p[0], p[1]);
-  }
-  // The scales of eight blocks at once: each pair of blocks then costs one permutation.
-  using Eight = __m256;
-  static Eight eight_halves(const formats::Half* p, std::size_t stride) {
-    const auto bits = [&](int i) __attribute__((always_inline)) {
-      std::uint16_t out;
-      std::memcpy(&out, reinterpret_cast<const char*>(p) + static_cast<std::size_t>(i) * stride, sizeof out);
-      return static_cast<short>(out);
-    };
-    return _mm256_cvtph_ps(_mm_setr_epi16(bits(0), bits(1), bits(2), bits(3), bits(4), bits(5), bits(6), bits(7)));
-  }
-  static Eight eight_halved_powers(const std::uint8_t* p, std::size_t stride) {  // as formats::half_e8m0 makes them
-    const auto e = [&](int i) __attribute__((always_inline)) { return static_cast<char>(p[static_cast<std::size_t>(i) * stride]); };
-    const __m128i bytes = _mm_setr_epi8(e(0), e(1), e(2), e(3), e(4), e(5), e(6), e(7), 0, 0, 0, 0, 0, 0, 0, 0);
-    const __m256i exponents = _mm256_cvtepu8_epi32(bytes);
-    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(exponents, _mm256_set1_epi32(1)), 23);
-    const __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x200000), exponents);
-    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), exponents)));
-  }
-  static Eight products(Eight scales, const float* p) { return _mm256_mul_ps(scales, _mm256_loadu_ps(p)); }
-  template <int I>
-  static F spread(Eight factors) {
-    constexpr long long first = 2 * I * 0x100000001, second = first + 0x100000001;
-    const __m512i order = _mm512_set_epi64(second, second, second, second, first, first, first, first);
-    return _mm512_permutexvar_ps(order, _mm512_castps256_ps512(factors));
-  }
-  // The dot product instruction takes unsigned by signed bytes: plain codes get 128 added, the bias takes it back.
+  // The dot product instruction takes unsigned by signed bytes: plain codes get 128 added.
+  template <Code C, int Zero>
+  static constexpr int excess = C == Code::plain ? 128 : Zero;
   template <Code C, int Zero>
   static Weights prepare(Bytes b) {
     if constexpr (C == Code::plain) return _mm512_xor_si512(b, _mm512_set1_epi8(-128));
     return b;
   }
-  template <int N, Code C, int Zero>
-  static Inputs inputs(const std::int8_t* p) {
-    const __m512i q = N == 1 ? _mm512_zextsi256_si512(load256(p)) : _mm512_loadu_si512(p);
-    constexpr char times = C == Code::plain ? -128 : C == Code::centred ? Zero : 1;
-    const __m512i sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(times), q);
-    if constexpr (C == Code::affine) return {q, sums};
-    return {q, _mm512_sub_epi32(_mm512_setzero_si512(), sums)};
+  template <Code C>
+  static Ints dot(Weights w, const std::int8_t* q) {
+    return _mm512_dpbusd_epi32(no_ints(), w, _mm512_loadu_si512(q));
   }
   template <Code C>
-  static Ints dot(Weights w, const Inputs& x) {
-    return _mm512_dpbusd_epi32(C == Code::affine ? no_ints() : x.bias, w, x.q);
+  static Ints dot_by_16(Weights w, const std::int8_t* q) {
+    return dot<C>(w, q);
   }
-  template <Code C>
-  static Ints dot_by_16(Weights w, const Inputs& x) {
-    return dot<C>(w, x);
+  static OctetAvx::Halves eight_sums_by_16(const Ints (&d)[4]) {
+    const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(d[0], d[1]), _mm512_unpackhi_epi32(d[0], d[1]));
+    const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(d[2], d[3]), _mm512_unpackhi_epi32(d[2], d[3]));
+    // Quarters: the halves of parts 0, 2, 4, 6, then those of parts 1, 3, 5, 7.
+    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m512i first = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(4));
+    return {_mm512_castsi512_si256(_mm512_permutexvar_epi32(first, all)),
+            _mm512_castsi512_si256(_mm512_permutexvar_epi32(second, all))};
   }
-  static Ints input_sums(const Inputs& x) { return x.bias; }
+  static OctetAvx::Ints eight_sums(const Ints (&d)[4]) {
+    const OctetAvx::Halves halves = eight_sums_by_16(d);
+    return _mm256_add_epi32(halves.first, halves.second);
+  }
 
   // Blocks of 256: codes in chunks of 64, chunk j's groups 4j to 4j + 3 in its quarters. Sums of four products of code
   // and activation (at most 4 * 63 * 127) fit 16 bits: those of two chunks are packed, group by group, and multiplied
@@ -339,7 +294,8 @@ struct Avx512 {
   }
   struct NoScales {};
   // A panel of 16 rows: word w of row r, four codes, in lane r of vector w.
-  static constexpr int panel_rows = 16, panel_tokens = 8;
+  static constexpr int panel_rows = 16, panel_tokens = 8, panel_tokens_32 = 8;
+  static void store_bytes(Weights w, std::uint8_t* to) { _mm512_store_si512(to, w); }
   static void store_codes(Codes u, std::uint8_t* to) { _mm512_store_si512(to, u); }
   static void store_codes(Signed w, std::uint8_t* to) {  // 128 more
     const __m512i v = _mm512_mask_sub_epi8(w.magnitude, w.negative, _mm512_setzero_si512(), w.magnitude);
@@ -378,6 +334,7 @@ struct Avx512 {
       _mm512_store_si512(to + 64 * (12 + i), _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd));
     }
   }
+  static Ints set_ints(int a) { return _mm512_set1_epi32(a); }
   static Ints load_ints(const void* p) { return _mm512_load_si512(p); }
   static Ints add_scaled(Ints sum, Ints a, Ints scale) { return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, scale)); }
   /// sum + the products of each lane's four codes with the same four activations.

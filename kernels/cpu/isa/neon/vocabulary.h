@@ -77,7 +77,7 @@ struct Neon {
   static Ints sums(Ints a, Ints b, Ints c, Ints d) { return vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)); }
 
   // Blocks of 32.
-  static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 2;
+  static constexpr int blocks = 1, tokens_32 = 4;
   struct Bytes {
     int8x16_t lower, upper;
   };
@@ -124,42 +124,56 @@ struct Neon {
     return {vqtbl1q_s8(t, vreinterpretq_u8_s8(nibbles.lower)), vqtbl1q_s8(t, vreinterpretq_u8_s8(nibbles.upper))};
   }
   static Bytes either(Bytes a, Bytes b) { return {vorrq_s8(a.lower, b.lower), vorrq_s8(a.upper, b.upper)}; }
-  template <int N>
-  static F halves(const formats::Half* p, std::size_t) {
-    return half(*p);
-  }
-  template <int N>
-  static F halved_powers(const std::uint8_t* p, std::size_t) {
-    return set(formats::half_e8m0(*p));
-  }
-  template <int N>
-  static F halved_small(const std::uint8_t* p) {
-    const std::uint64_t first = formats::ue4m3_over_256(p[0]).bits, second = formats::ue4m3_over_256(p[1]).bits;
-    const uint16x4_t halves = vcreate_u16(first * 0x10001u | second * 0x1000100000000u);
-    return vmulq_n_f32(vcvt_f32_f16(vreinterpret_f16_u16(halves)), 128.0f);
-  }
-  template <int N>
-  static F block_scales(const float* p) {
-    return set(*p);
-  }
+  template <Code C, int Zero>
+  static constexpr int excess = 0;
   template <Code C, int Zero>
   static Weights prepare(Bytes b) {
     if constexpr (Zero == 0) return b;
     return {vsubq_s8(b.lower, vdupq_n_s8(Zero)), vsubq_s8(b.upper, vdupq_n_s8(Zero))};
   }
-  template <int N, Code C, int Zero>
-  static Bytes inputs(const std::int8_t* p) {
-    return {vld1q_s8(p), vld1q_s8(p + 16)};
+  template <Code C>
+  static Ints dot(Weights w, const std::int8_t* q) {
+    return vdotq_s32(vdotq_s32(no_ints(), w.lower, vld1q_s8(q)), w.upper, vld1q_s8(q + 16));
   }
   template <Code C>
-  static Ints dot(Weights w, Bytes q) {
-    return vdotq_s32(vdotq_s32(no_ints(), w.lower, q.lower), w.upper, q.upper);
+  static Ints dot_by_16(Weights w, const std::int8_t* q) {  // a half of the lanes to each
+    return vpaddq_s32(vdotq_s32(no_ints(), w.lower, vld1q_s8(q)), vdotq_s32(no_ints(), w.upper, vld1q_s8(q + 16)));
   }
-  template <Code C>
-  static Ints dot_by_16(Weights w, Bytes q) {
-    return vpaddq_s32(vdotq_s32(no_ints(), w.lower, q.lower), vdotq_s32(no_ints(), w.upper, q.upper));
+  /// Eight parts, one to a lane of two quads.
+  struct Octet {
+    struct F {
+      float32x4_t lower, upper;
+    };
+    struct Ints {
+      int32x4_t lower, upper;
+    };
+    struct Halves {
+      Ints first, second;
+    };
+    static F zero() { return {vdupq_n_f32(0), vdupq_n_f32(0)}; }
+    static F load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
+    static F mul(F a, F b) { return {vmulq_f32(a.lower, b.lower), vmulq_f32(a.upper, b.upper)}; }
+    static F fma(F a, F b, F c) { return {vfmaq_f32(c.lower, a.lower, b.lower), vfmaq_f32(c.upper, a.upper, b.upper)}; }
+    static F to_float(Ints a) { return {vcvtq_f32_s32(a.lower), vcvtq_f32_s32(a.upper)}; }
+    static F add_product(F sum, F factor, Ints a) { return fma(factor, to_float(a), sum); }
+    static float sum(F a) { return Neon::sum(vaddq_f32(a.lower, a.upper)); }
+    static F make(const formats::Half (&s)[8]) {
+      return {Neon::make(s[0], s[1], s[2], s[3]), Neon::make(s[4], s[5], s[6], s[7])};
+    }
+    template <class Scale>
+    static F make(const Scale (&s)[8]) {
+      const auto at = [&](int i) { return formats::to_float(s[i]); };
+      return {float32x4_t{at(0), at(1), at(2), at(3)}, float32x4_t{at(4), at(5), at(6), at(7)}};
+    }
+    static Ints sums_of_32(const std::int16_t* p) { return {vpaddlq_s16(vld1q_s16(p)), vpaddlq_s16(vld1q_s16(p + 8))}; }
+  };
+  static Octet::Ints eight_sums(const Ints (&d)[8]) {
+    return {sums(d[0], d[1], d[2], d[3]), sums(d[4], d[5], d[6], d[7])};
   }
-  static Ints input_sums(Bytes q) { return dot<Code::affine>({vdupq_n_s8(1), vdupq_n_s8(1)}, q); }
+  static Octet::Halves eight_sums_by_16(const Ints (&d)[8]) {
+    const Ints a = vpaddq_s32(d[0], d[1]), b = vpaddq_s32(d[2], d[3]), c = vpaddq_s32(d[4], d[5]), e = vpaddq_s32(d[6], d[7]);
+    return {{vuzp1q_s32(a, b), vuzp1q_s32(c, e)}, {vuzp2q_s32(a, b), vuzp2q_s32(c, e)}};
+  }
 
   // Blocks of 256: codes in chunks of 64, one register to a group of 16.
   static constexpr int tokens_256 = 4;

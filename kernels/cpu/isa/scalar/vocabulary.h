@@ -86,7 +86,7 @@ struct Scalar {
   }
 
   // Blocks of 32.
-  static constexpr int blocks = 1, tokens_32 = 4, rows_32 = 1;
+  static constexpr int blocks = 1, tokens_32 = 4;
   struct Bytes {
     std::int8_t v[32];
   };
@@ -129,32 +129,12 @@ struct Scalar {
   static Bytes either(const Bytes& a, const Bytes& b) {
     return each_byte([&](int i) { return a.v[i] | b.v[i]; });
   }
-  template <int N>
-  static F halves(const formats::Half* p, std::size_t) {
-    return half(*p);
-  }
-  /// Halves of E8M0 scales.
-  template <int N>
-  static F halved_powers(const std::uint8_t* p, std::size_t) {
-    return set(formats::half_e8m0(*p));
-  }
-  /// Halves of UE4M3 scales of 16 elements each.
-  template <int N>
-  static F halved_small(const std::uint8_t* p) {
-    return each([&](int i) { return formats::half_ue4m3(p[i / 2]); });
-  }
-  template <int N>
-  static F block_scales(const float* p) {
-    return set(*p);
-  }
-  /// Weights and inputs as the dot product wants them: it sums (u - Zero) * q, Zero being 0 unless codes are centred.
+  /// What `dot` multiplies is the weights and this much more.
+  template <Code C, int Zero>
+  static constexpr int excess = 0;
   template <Code C, int Zero>
   static Weights prepare(const Bytes& b) {
     return each_byte([&](int i) { return b.v[i] - Zero; });
-  }
-  template <int N, Code C, int Zero>
-  static const std::int8_t* inputs(const std::int8_t* q) {
-    return q;
   }
   template <Code C>
   static Ints dot(const Weights& w, const std::int8_t* q) {
@@ -168,10 +148,59 @@ struct Scalar {
   static Ints dot_by_16(const Weights& w, const std::int8_t* q) {
     return dot<C>(w, q);
   }
-  /// The sums of q over the elements of the lanes of `dot`.
-  static Ints input_sums(const std::int8_t* q) {
-    Ints out{};
-    for (int i = 0; i < 32; ++i) out.v[i / 8] += q[i];
+  /// Eight parts, one to a lane.
+  struct Octet {
+    struct F {
+      float v[8];
+    };
+    struct Ints {
+      std::int32_t v[8];
+    };
+    struct Halves {
+      Ints first, second;
+    };
+    template <class Fn>
+    static F each(Fn fn) {
+      F out;
+      for (int i = 0; i < 8; ++i) out.v[i] = fn(i);
+      return out;
+    }
+    static F zero() { return {}; }
+    static F load(const float* p) {
+      return each([&](int i) { return p[i]; });
+    }
+    static F mul(const F& a, const F& b) {
+      return each([&](int i) { return a.v[i] * b.v[i]; });
+    }
+    static F fma(const F& a, const F& b, const F& c) {
+      return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+    }
+    static F to_float(const Ints& a) {
+      return each([&](int i) { return static_cast<float>(a.v[i]); });
+    }
+    static F add_product(const F& sum, const F& factor, const Ints& a) { return fma(factor, to_float(a), sum); }
+    static float sum(const F& a) {
+      return ((a.v[0] + a.v[4]) + (a.v[2] + a.v[6])) + ((a.v[1] + a.v[5]) + (a.v[3] + a.v[7]));
+    }
+    template <class Scale>
+    static F make(const Scale (&s)[8]) {
+      return each([&](int i) { return formats::to_float(s[i]); });
+    }
+    /// Of activations: the sums of eight parts.
+    static Ints sums_of_32(const std::int16_t* p) {
+      Ints out;
+      for (int i = 0; i < 8; ++i) out.v[i] = p[2 * i] + p[2 * i + 1];
+      return out;
+    }
+  };
+  static Octet::Ints eight_sums(const Ints (&d)[8]) {
+    Octet::Ints out;
+    for (int i = 0; i < 8; ++i) out.v[i] = d[i].v[0] + d[i].v[1] + d[i].v[2] + d[i].v[3];
+    return out;
+  }
+  static Octet::Halves eight_sums_by_16(const Ints (&d)[8]) {
+    Octet::Halves out;
+    for (int i = 0; i < 8; ++i) out.first.v[i] = d[i].v[0] + d[i].v[1], out.second.v[i] = d[i].v[2] + d[i].v[3];
     return out;
   }
 
