@@ -164,13 +164,13 @@ Access Compiler::access(const Array& a, bool writes, Cut cut) const {
   return region(a.offset, capacity_.rows(a.rows) * a.width() * sizeof(float), writes, cut);
 }
 
-void Compiler::add(std::vector<Access> accesses, std::function<void(const StepView&, Share)> run) {
+void Compiler::add(std::vector<Access> accesses, int grain, std::function<void(const StepView&, Share)> run) {
   const bool barrier = std::any_of(pending_.begin(), pending_.end(), [&](const Access& before) {
     return std::any_of(accesses.begin(), accesses.end(), [&](const Access& now) { return conflict(before, now); });
   });
   if (barrier) pending_.clear();
   pending_.insert(pending_.end(), accesses.begin(), accesses.end());
-  out_.calls.push_back({barrier, std::move(run)});
+  out_.calls.push_back({barrier, grain, std::move(run)});
 }
 
 Cut Compiler::follow(const Array& a, Cut fallback) const {

@@ -19,8 +19,8 @@
 
 namespace strata::cpu {
 
-/// How a call's items are dealt out: rows * units equal pieces in order, a contiguous run of them to each thread
-/// (Share::of). 0 units: in some other way. Two calls cut alike give the same piece to the same thread.
+/// How a call's items are dealt out: rows * units equal pieces in order, a contiguous run of them to each part
+/// (Share::of). 0 units: in some other way. Two calls cut alike give the same piece to the same part of a phase.
 struct Cut {
   graph::Rows rows = graph::Rows::tokens;
   int units = 0;
@@ -40,7 +40,7 @@ struct ActivationRows {
   std::size_t offset, stride, bytes;
 };
 
-/// Memory that a call touches. With a cut, a thread touches the bytes of its own pieces only.
+/// Memory that a call touches. With a cut, a part touches the bytes of its own pieces only.
 struct Access {
   std::size_t begin, end;
   bool write;
@@ -85,14 +85,16 @@ class Compiler {
   static Access region(std::size_t offset, std::size_t bytes, bool writes, Cut cut = {}) {
     return {offset, offset + bytes, writes, cut};
   }
-  void add(std::initializer_list<Access> accesses, std::function<void(const StepView&, Share)> run) {
-    add(std::vector<Access>(accesses), std::move(run));
+  /// Calls that take long are cut finer than there are threads.
+  static constexpr int kOnce = 1, kFine = 4;
+  void add(std::initializer_list<Access> accesses, int grain, std::function<void(const StepView&, Share)> run) {
+    add(std::vector<Access>(accesses), grain, std::move(run));
   }
-  void add(std::vector<Access> accesses, std::function<void(const StepView&, Share)> run);
+  void add(std::vector<Access> accesses, int grain, std::function<void(const StepView&, Share)> run);
   /// A call of `run(view, share, item)` for every piece of the cut.
   template <class F>
   void add_items(Cut cut, std::initializer_list<Access> accesses, F run) {
-    add(accesses, [cut, run](const StepView& view, Share share) {
+    add(accesses, kOnce, [cut, run](const StepView& view, Share share) {
       Range range = share.of(view.rows(cut.rows) * static_cast<std::size_t>(cut.units));
       for (std::size_t i = range.begin; i < range.end; ++i) run(view, share, i);
     });

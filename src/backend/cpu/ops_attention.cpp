@@ -167,7 +167,7 @@ struct Layer {
   /// Pieces are dealt out in turn: later rows have more to read.
   void run_whole(const StepView& s, Share share, const Work& work) const {
     const std::size_t pieces = size(shape.heads / work.group), rows = s.rows(shape.rows), step = size(work.rows);
-    for (std::size_t i = size(share.thread); i < (rows + step - 1) / step * pieces; i += size(share.threads)) {
+    for (std::size_t i = size(share.part); i < (rows + step - 1) / step * pieces; i += size(share.parts)) {
       const std::size_t last = std::min(rows, (i / pieces + 1) * step);
       for (Range run{i / pieces * step, 0}; run.begin < last; run.begin = run.end) {
         for (run.end = run.begin + 1; run.end < last && place(s, run.end).sequence == place(s, run.begin).sequence;) ++run.end;
@@ -193,19 +193,22 @@ struct Layer {
       for (int h = 0; h < group; ++h) finish(s, row, head + h, total + (row - rows.begin) * each + size(h) * stride());
   }
 
-  /// Every split of every head is a piece; when all are there, they are merged. Partials: [splits][rows][heads].
+  /// Every split of every head is a piece; when all are there, merge_splits follows. Partials: [splits][rows][heads].
   void run_split(const StepView& s, Share share, int group) const {
     float* scratch = s.scratch_of<float>(share);
     const std::size_t groups = size(shape.heads / group), rows = s.rows(shape.rows), heads = rows * size(shape.heads);
     const std::size_t pieces = rows * groups, all = pieces * size(splits_of(s.depth));
-    for (std::size_t i = size(share.thread); i < all; i += size(share.threads)) {
+    for (std::size_t i = size(share.part); i < all; i += size(share.parts)) {
       const std::size_t row = i % pieces / groups;
       const int head = static_cast<int>(i % groups) * group, split = static_cast<int>(i / pieces);
       if (const auto [first, end] = splits(s, row); split < first || split >= end) continue;
       const std::size_t at = size(split) * heads + row * size(shape.heads) + size(head);
       attend(s, {row, row + 1}, head, group, split, s.partials + at * stride(), scratch);
     }
-    s.team.barrier();
+  }
+
+  void merge_splits(const StepView& s, Share share) const {
+    const std::size_t heads = s.rows(shape.rows) * size(shape.heads);
     const Range mine = share.of(heads);
     for (std::size_t i = mine.begin; i < mine.end; ++i) {
       const std::size_t row = i / size(shape.heads);
@@ -256,7 +259,7 @@ void Compiler::attention(const Node& n) {
   const auto params = std::get<graph::AttentionParams>(n.params);
   const graph::KvLayer& kv = graph_.kv_layers[size(params.kv)];
   // Caches lie outside the program's memory; the barriers before and after writing them are found as if behind it.
-  constexpr std::size_t kCaches = ~(graph::Arena::npos >> 1);
+  constexpr std::size_t kCaches = ~(graph::Arena::npos >> 1), kPartials = kCaches - 1;
   const Access cache = region(kCaches + size(params.kv), 1, false);
   if (n.in[1] >= 0) append(n, cache);
 
@@ -266,12 +269,15 @@ void Compiler::attention(const Node& n) {
                                kernels::find_format(isa_, TensorType::q4_0)->decode}};
   out_.attention.push_back(shape);
   need_scratch(layer.scratch_floats() * sizeof(float));
-  add({read(q), write(y), cache}, [layer](const StepView& s, Share share) {
-    const Work work(layer.shape, s.rows(layer.shape.rows), s.depth, share.threads);
-    if (work.whole)
+  const auto work_of = [layer](const StepView& s) { return Work(layer.shape, s.rows(layer.shape.rows), s.depth, s.threads); };
+  add({read(q), write(y), cache, region(kPartials, 1, true)}, kFine, [=](const StepView& s, Share share) {
+    if (const Work work = work_of(s); work.whole)
       layer.run_whole(s, share, work);
     else
       layer.run_split(s, share, work.group);
+  });
+  add({write(y), region(kPartials, 1, false)}, kOnce, [=](const StepView& s, Share share) {
+    if (!work_of(s).whole) layer.merge_splits(s, share);
   });
 }
 

@@ -24,14 +24,14 @@ constexpr std::size_t kTokenBlock = 64, kMostTokens = 512;
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 std::size_t units(std::size_t rows) { return (rows + kRowUnit - 1) / kRowUnit; }
 
-/// One thread's part of a sequence of work whose items differ in cost.
+/// One part of a sequence of work whose items differ in cost.
 class Portion {
  public:
   Portion(std::uint64_t total, Share share)
-      : begin_(total * static_cast<std::uint64_t>(share.thread) / static_cast<std::uint64_t>(share.threads)),
-        end_(total * static_cast<std::uint64_t>(share.thread + 1) / static_cast<std::uint64_t>(share.threads)) {}
+      : begin_(total * static_cast<std::uint64_t>(share.part) / static_cast<std::uint64_t>(share.parts)),
+        end_(total * static_cast<std::uint64_t>(share.part + 1) / static_cast<std::uint64_t>(share.parts)) {}
 
-  /// The next `count` items of `cost` each: those that start in the thread's part.
+  /// The next `count` items of `cost` each: those that start in the part.
   Range take(std::size_t count, std::uint64_t cost) {
     Range range{first_from(begin_, count, cost), first_from(end_, count, cost)};
     at_ += count * cost;
@@ -178,7 +178,7 @@ void Compiler::linear(const Group& group) {
     total += units(m.rows) * m.unit_cost();
   }
   const graph::Rows rows = out(node(group.front())).rows;
-  add(std::move(accesses), [matrices = std::move(matrices), total, rows](const StepView& s, Share share) {
+  add(std::move(accesses), kFine, [matrices = std::move(matrices), total, rows](const StepView& s, Share share) {
     const Tokens tokens{nullptr, s.rows(rows), 1};
     Portion portion(total, share);
     for (const Matrix& m : matrices) m.multiply(s, share, 0, portion.take(units(m.rows), m.unit_cost()), tokens);
@@ -189,7 +189,7 @@ void Compiler::linear(const Group& group) {
 void Compiler::head_linear(const Node& n) {
   const Matrix m = matrix(n);
   const Array y = out(n);
-  add({region(m.x.offset, m.x.bytes, false), write(y)}, [m, y](const StepView& s, Share share) {
+  add({region(m.x.offset, m.x.bytes, false), write(y)}, kFine, [m, y](const StepView& s, Share share) {
     Portion portion(m.experts * units(m.rows) * m.unit_cost(), share);
     for (std::size_t head = 0; head < m.experts; ++head)
       m.multiply(s, share, head, portion.take(units(m.rows), m.unit_cost()), {nullptr, s.rows(y.rows), 1, head, m.experts});
@@ -279,8 +279,8 @@ Compiler::Lists Compiler::expert_lists(const Array& ids, int storage, std::size_
   const Lists lists{entry->second.offset, bytes};
   if (entry->second.storage == storage) return lists;
   entry->second.storage = storage;
-  add({read(ids), region(lists.offset, lists.bytes, true)}, [=](const StepView& s, Share share) {
-    if (share.thread != 0) return;
+  add({read(ids), region(lists.offset, lists.bytes, true)}, kOnce, [=](const StepView& s, Share share) {
+    if (share.part != 0) return;
     const std::int32_t* id = s.at<std::int32_t>(ids.offset);
     const std::size_t entries = s.rows(ids.rows) * ids.width();
     std::int32_t* begin = s.at<std::int32_t>(lists.offset);
@@ -307,7 +307,7 @@ void Compiler::expert_linear(const Group& group) {
     accesses.push_back(write(out(node(id))));
   }
   const std::size_t share_input = in(first).heads == 1 ? ids.width() : 1;
-  add(std::move(accesses), [matrices = std::move(matrices), lists, experts, share_input](const StepView& s, Share share) {
+  add(std::move(accesses), kFine, [matrices = std::move(matrices), lists, experts, share_input](const StepView& s, Share share) {
     const std::int32_t* begin = s.at<std::int32_t>(lists.offset);
     const std::int32_t* list = begin + experts + 1;
     // A matrix is read once, and multiplied once per user.

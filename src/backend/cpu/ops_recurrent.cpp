@@ -20,7 +20,7 @@ void Compiler::short_conv(const Node& n) {
   const Array x = in(n), y = out(n);
   const std::size_t past = weight_info(n.weight[0]).ne[0] - 1, channels = x.width();
   const auto params = std::get<graph::ConvParams>(n.params);
-  add({read(x), write(y)},
+  add({read(x), write(y)}, kFine,
       [=, w = vector(n.weight[0]), kernel = isa_.short_conv, activate = isa_.silu](const StepView& s, Share share) {
         constexpr std::size_t kChannels = 16;  // a cache line
         const Range blocks = share.of((channels + kChannels - 1) / kChannels);
@@ -51,7 +51,7 @@ void Compiler::short_conv(const Node& n) {
 void Compiler::delta_net(const Node& n) {
   const Array q = in(n, 0), k = in(n, 1), v = in(n, 2), decay = in(n, 3), beta = in(n, 4), y = out(n);
   const auto params = std::get<graph::DeltaParams>(n.params);
-  add({read(q), read(k), read(v), read(decay), read(beta), write(y)},
+  add({read(q), read(k), read(v), read(decay), read(beta), write(y)}, kFine,
       [=, kernel = isa_.delta_net](const StepView& s, Share share) {
         const Range mine = share.of(s.step.sequences.size() * size(v.heads));
         for (std::size_t i = mine.begin; i < mine.end; ++i) {

@@ -30,7 +30,16 @@ Program::Program(const graph::Graph& graph, const graph::Stage& stage, const gra
       capacity_(capacity),
       compiled_(std::move(compiled)),
       team_(team),
-      team_mutex_(team_mutex) {}
+      team_mutex_(team_mutex) {
+  for (std::size_t i = 0; i < compiled_.calls.size(); ++i) {
+    if (i == 0 || compiled_.calls[i].barrier) {
+      phases_.push_back(i);
+      parts_.push_back(1);
+    }
+    if (team.size() > 1) parts_.back() = std::max(parts_.back(), std::min(team.size() * compiled_.calls[i].grain, Team::kMostParts));
+  }
+  phases_.push_back(compiled_.calls.size());
+}
 
 Result<std::unique_ptr<Program>> Program::make(const graph::Graph& graph, const graph::Stage& stage,
                                                const graph::Capacity& capacity, Compiled compiled, Team& team,
@@ -130,19 +139,18 @@ Result<void> Program::run(const backend::Step& step, backend::StateStore& store)
 
   std::lock_guard lock(team_mutex_);
   if (auto started = team_.start(); !started) return started;
-  StepView view{step,           *state, team_, memory_.data(), scratch_.data(), stride(compiled_.scratch_bytes),
+  StepView view{step,           *state, team_.size(), memory_.data(), scratch_.data(), stride(compiled_.scratch_bytes),
                 places_.data(), *depth, partials_.data()};
   struct Context {
-    const std::vector<Call>& calls;
+    const Program& program;
     const StepView& view;
-  } context{compiled_.calls, view};
+  } context{*this, view};
   team_.run(
-      [](void* pointer, Share share) {
+      parts_,
+      [](void* pointer, std::size_t phase, Share share) {
         const auto& job = *static_cast<const Context*>(pointer);
-        for (const Call& call : job.calls) {
-          if (call.barrier) job.view.team.barrier();
-          call.run(job.view, share);
-        }
+        for (std::size_t i = job.program.phases_[phase]; i < job.program.phases_[phase + 1]; ++i)
+          job.program.compiled_.calls[i].run(job.view, share);
       },
       &context);
   return {};

@@ -28,7 +28,7 @@ struct RowPlace {
 struct StepView {
   const backend::Step& step;
   const State& state;
-  Team& team;
+  int threads;
   std::byte* memory;
   std::byte* scratch;           ///< of all threads
   std::size_t scratch_stride;   ///< bytes from one thread's to the next one's
@@ -55,6 +55,7 @@ struct StepView {
 /// Done by all threads, each its share.
 struct Call {
   bool barrier;  ///< whether threads wait for one another before it
+  int grain;     ///< parts for each thread that it is worth cutting into, so that threads can help one another out
   std::function<void(const StepView&, Share)> run;
 };
 
@@ -106,6 +107,8 @@ class Program final : public backend::Program {
   Team& team_;
   std::mutex& team_mutex_;
   platform::Pages memory_, scratch_;
+  std::vector<std::size_t> phases_;  ///< where calls begin that are done at once, and the end
+  std::vector<int> parts_;           ///< of each phase
   std::vector<RowPlace> places_;
   std::vector<float> partials_;
 };

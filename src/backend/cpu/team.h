@@ -1,4 +1,4 @@
-// Owns: the threads of the cpu device, and how they start a job together and wait for one another.
+// Owns: the threads of the cpu device, how they share the parts of a job's phases, and how they wait for one another.
 // Knows nothing of what a job does.
 #pragma once
 
@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -18,22 +20,29 @@ struct Range {
   std::size_t begin, end;
 };
 
-/// Which of the team's threads a piece of code runs on.
+/// Which part of a phase a piece of code does, and which of the team's threads does it.
 struct Share {
-  int thread, threads;
-  /// This thread's part of `items`. It depends on nothing else, so that calls cut alike give a thread the same items.
+  int part, parts;
+  int thread = 0;
+  /// This part of `items`. It depends on nothing else, so that calls cut alike give a part the same items.
   Range of(std::size_t items) const {
-    auto n = static_cast<std::size_t>(threads), t = static_cast<std::size_t>(thread);
-    return {(items * t + n - 1) / n, (items * (t + 1) + n - 1) / n};
+    auto n = static_cast<std::size_t>(parts), i = static_cast<std::size_t>(part);
+    return {(items * i + n - 1) / n, (items * (i + 1) + n - 1) / n};
   }
 };
 
-/// A fixed number of threads that run one job at a time, all of them together; the caller is one of them.
+/// A fixed number of threads that run one job at a time; the caller is one of them.
 ///
-/// A thread that waits first spins (a barrier then costs well below a microsecond), then yields, then sleeps. With more
+/// A job is a sequence of phases of some parts each. Every thread has a contiguous run of a phase's parts, takes them in
+/// order, and then takes from the end of the others' runs, so that a thread that is slow, late or asleep holds up no more
+/// than the part that it is at. A phase begins when all parts of the one before are done.
+///
+/// A thread that waits first spins (a phase then costs well below a microsecond), then yields, then sleeps. With more
 /// threads than cores it does not spin, for it would keep the thread it waits for from running.
 class Team {
  public:
+  static constexpr int kMostParts = 4095;
+
   /// `cores`: how many threads can run at once. Starts no thread.
   Team(int threads, int cores);
   ~Team();
@@ -44,32 +53,48 @@ class Team {
   /// Starts the threads unless they run already; an error when the system grants no more.
   Result<void> start();
 
-  using Job = void (*)(void* context, Share share);
-  /// Runs `job` once on every thread and returns when all are done. After `start`; by one caller at a time.
-  void run(Job job, void* context);
-  /// Called by every thread of a job the same number of times: none goes on before all have come.
-  void barrier();
+  using Job = void (*)(void* context, std::size_t phase, Share share);
+  /// Calls `job` once for each part of phase 0, then of phase 1, and so on; returns when all are done. `parts` has the
+  /// number of each phase's, 1 to kMostParts. After `start`; by one caller at a time.
+  void run(std::span<const int> parts, Job job, void* context);
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  /// What is left of a thread's parts: the phase's number, the first and the end, in one word. A word of an earlier phase
+  /// says that nobody has taken any.
+  struct alignas(64) Slot {
+    std::atomic<std::uint64_t> word = 0;
+  };
+
   /// A thread's life; `seen` jobs were given before it.
   void work(int thread, std::uint32_t seen);
-  void await_change(const std::atomic<std::uint32_t>& word, std::uint32_t from) const;
+  void take_part(int thread);
+  int take(int from, std::uint64_t phase, int parts, bool first);
+  bool enter();
+  void leave();
+  /// Returns when holds(word's value) does.
+  template <class Holds>
+  void await(const std::atomic<std::uint32_t>& word, Holds holds) const;
   void stop();
 
   const int size_;
   const Clock::duration spin_;
   std::vector<std::thread> workers_;
+  const std::unique_ptr<Slot[]> slots_;
+  bool stopping_ = false;
 
-  // Written by the caller before it advances `job_number_`, read by workers after they saw that.
+  // Written by the caller while nobody else is within.
+  std::span<const int> parts_;
   Job job_ = nullptr;
   void* context_ = nullptr;
+  std::uint64_t phase_ = 1;     ///< number of the job's first phase
+  std::uint32_t before_ = 0;    ///< parts done before the job
 
   // Each on a line of its own, so that arriving does not disturb those who watch.
   alignas(64) std::atomic<std::uint32_t> job_number_ = 0;
-  alignas(64) std::atomic<int> arrived_ = 0;
-  alignas(64) std::atomic<std::uint32_t> crossings_ = 0;  ///< of the barrier so far
+  alignas(64) std::atomic<std::uint32_t> within_ = 0;  ///< workers at the job, and kOpen while more may come
+  alignas(64) std::atomic<std::uint32_t> done_ = 0;    ///< parts since the beginning, modulo 2^32
 };
 
 }  // namespace strata::cpu
