@@ -25,7 +25,7 @@ constexpr const char* usage_text =
     "  bench MODEL [-p N,...] [-n N,...] [-d DEPTH,...] [--fill PERCENT,...] [--ctx N] [-r REPEATS] [-b STEP,...]\n"
     "              [--sequences N,...] [--device D] [--isa I,...] [--threads N,...] [--kv-type f16,f32,q8_0,q4_0]\n"
     "              [--pages auto,huge,mmap] [--json] [--csv] [--md] [--report FILE]\n"
-    "  make-model  --like SHAPE --out FILE [--type TYPE] [--seed S] [--force] [--json]\n"
+    "  make-model  --like SHAPE --out FILE [--type TYPE] [--layers N] [--seed S] [--force] [--json]\n"
     "  --version, --help\n";
 
 /// One option: its name and where its value goes; exactly one of the targets is set.
@@ -93,12 +93,11 @@ int check_bench(const std::vector<std::string>& words) {
 int check_make_model(const std::vector<std::string>& words) {
   MakeModelArguments a;
   int code = read_options(words, {{"--like", &a.like}, {"--type", &a.type}, {"--out", &a.out},
-                                  {"--seed", nullptr, nullptr, &a.seed},
+                                  {"--layers", nullptr, &a.layers}, {"--seed", nullptr, nullptr, &a.seed},
                                   {"--force", nullptr, nullptr, nullptr, &a.force},
                                   {"--json", nullptr, nullptr, nullptr, &a.json}}, nullptr);
   if (code != exit_ok) return code;
   if (a.like.empty()) return report(exit_usage, "make-model needs --like: " + listed(strata::make_model_shapes()));
-  if (a.out.empty()) return report(exit_usage, "make-model needs --out FILE");
   return run_make_model(a);
 }
 

@@ -45,7 +45,8 @@ struct SelftestArguments {
 struct MakeModelArguments {
   std::string like, type = "Q4_K_M", out;
   std::uint64_t seed = 1;
-  bool force = false, json = false;
+  int layers = 0;
+  bool mtp = false, dry_run = false, force = false, json = false;
 };
 
 /// Each prints its result and returns the exit code.

@@ -14,7 +14,10 @@ void add_make_model(CLI::App& program, int& code) {
       ->required()->check(CLI::IsMember(strata::make_model_shapes()));
   command->add_option("--type", a->type, "the weights' format: " + listed(strata::make_model_types()))
       ->check(CLI::IsMember(strata::make_model_types()))->capture_default_str();
-  command->add_option("--out", a->out, "the file to write")->required();
+  command->add_option("--out", a->out, "the file to write");
+  command->add_option("--layers", a->layers, "only the first N layers; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->add_flag("--mtp", a->mtp, "with the block for multi-token prediction, of models that have one");
+  command->add_flag("--dry-run", a->dry_run, "print the size and the tensors, write nothing");
   command->add_option("--seed", a->seed, "the same seed gives the same file")->capture_default_str();
   command->add_flag("--force", a->force, "overwrite the file where it exists");
   command->add_flag("--json", a->json, "print one JSON object");

@@ -78,14 +78,22 @@ class STRATA_API ModelFile {
 /// A file of random weights in the exact shape of a model that people run, so that a benchmark needs no download.
 struct MakeModelOptions {
   std::string like;          ///< one of make_model_shapes()
-  std::string type = "Q4_K_M";  ///< a weight format for all matrices, or a mixture (see quantize.h)
+  std::string type = "Q4_K_M";  ///< one of make_model_types(): a weight format for all matrices, or a mixture (see quantize.h)
   std::string out;
-  std::uint64_t seed = 1;
+  int layers = 0;            ///< only the first so many; 0: all
+  bool mtp = false;          ///< with the block for multi-token prediction, of models that have one
+  bool dry_run = false;      ///< only plan: write nothing
+  std::uint64_t seed = 1;    ///< the same seed gives the same file
   /// Gets bytes written and in all; returning false cancels and leaves no file.
   std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
 };
+struct MakeModelReport {
+  std::vector<TensorEntry> tensors;  ///< in the file's order
+  std::uint64_t parameters = 0, bytes = 0;  ///< of all tensors
+  int layers = 0;
+};
 STRATA_API std::vector<std::string> make_model_shapes();
 STRATA_API std::vector<std::string> make_model_types();
-STRATA_API Result<void> make_model(const MakeModelOptions& options);
+STRATA_API Result<MakeModelReport> make_model(const MakeModelOptions& options);
 
 }  // namespace strata

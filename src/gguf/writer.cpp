@@ -301,6 +301,16 @@ Result<void> Writer::write(const std::string& path, const Progress& progress) co
   return (*out)->commit();
 }
 
+Result<Writer::Head> Writer::head() const {
+  const auto planned = plan("head", tensors_, alignment_);
+  if (!planned) return planned.error();
+  const auto values = own_values("head", values_, alignment_);
+  if (!values) return values.error();
+  std::uint64_t data = 0;
+  for (const Planned& tensor : *planned) data += tensor.padded;
+  return Head{header(*values, *planned, alignment_), data};
+}
+
 Result<std::vector<ShardPlan>> Writer::plan_split(const std::string& prefix, const SplitLimits& limits) const {
   const auto planned = plan(prefix, tensors_, alignment_);
   if (!planned) return planned.error();

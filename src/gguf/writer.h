@@ -66,6 +66,12 @@ class Writer {
   /// `progress` gets bytes done and bytes in all; returning false cancels and leaves no file.
   using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
   Result<void> write(const std::string& path, const Progress& progress = {}) const;
+  /// What stands before the tensors' data, whose bytes with all padding are `data`.
+  struct Head {
+    std::string bytes;
+    std::uint64_t data;
+  };
+  Result<Head> head() const;
   /// Writes prefix-00001-of-0000N.gguf ..., metadata in the first.
   Result<std::vector<ShardPlan>> write_split(const std::string& prefix, const SplitLimits& limits,
                                              const Progress& progress = {}) const;

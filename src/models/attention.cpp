@@ -54,6 +54,10 @@ Qkv project_qkv(graph::Graph& g, const Weights& w, graph::Tensor h, const HeadCo
   return {g.heads(q, n_heads, c.k_dim), g.heads(k, n_kv, c.k_dim), g.heads(v, n_kv, c.v_dim)};
 }
 
+void keep_keys_and_values(const Weights& w) {
+  for (const char* name : {"attn_k.weight", "attn_v.weight", "attn_k_norm.weight"}) w.keep(name);
+}
+
 graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, const graph::AttentionParams& params) {
   return g.linear(g.attention(a.q, a.k, a.v, params, w.optional("attn_sinks")), w("attn_output"), w.bias("attn_output"));
 }

@@ -33,6 +33,8 @@ struct Qkv {
 /// Queries, keys and values of a layer: the rows of `attn_qkv` in this order, or attn_q, attn_k and attn_v. Biases are
 /// used where the file has them.
 Qkv project_qkv(graph::Graph& g, const Weights& w, graph::Tensor h, const HeadConfig& c, int layer);
+/// Of a layer that reads another's cache: most files hold keys' and values' weights for it all the same.
+void keep_keys_and_values(const Weights& w);
 /// attn_output(attention), with its bias and its sinks (`attn_sinks`) where the file has them.
 graph::Tensor attend(graph::Graph& g, const Weights& w, const Qkv& a, const graph::AttentionParams& params);
 

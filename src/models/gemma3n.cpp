@@ -89,7 +89,10 @@ Tensor attention(Graph& g, const Weights& w, Tensor h, const Gemma3nConfig& m, i
   Tensor q = g.heads(g.linear(h, w("attn_q")), m.heads.heads[i], m.heads.k_dim);
   q = g.rope(g.rms_norm(q, w("attn_q_norm"), m.eps), rope);
   // The last layer that owns its cache sees everything, the one before it a window.
-  if (layer >= m.owners) return g.linear(g.attention_over(m.owners - (m.windows[i] ? 2 : 1), q, see), w("attn_output"));
+  if (layer >= m.owners) {
+    keep_keys_and_values(w);
+    return g.linear(g.attention_over(m.owners - (m.windows[i] ? 2 : 1), q, see), w("attn_output"));
+  }
   Tensor k = g.heads(g.linear(h, w("attn_k")), m.heads.kv_heads[i], m.heads.k_dim);
   Tensor v = g.heads(g.linear(h, w("attn_v")), m.heads.kv_heads[i], m.heads.v_dim);
   k = g.rope(g.rms_norm(k, w("attn_k_norm"), m.eps), rope);

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "models/architecture.h"
+#include "models/attention.h"
 #include "models/feed_forward.h"
 #include "models/gemma4_layers.h"
 #include "models/per_layer_input.h"
@@ -39,6 +40,7 @@ Tensor attention(Graph& g, const Keys& keys, const Weights& w, Tensor h, const G
     v = g.rms_norm(v, {}, eps);
     o = g.attention(q, k, v, see);
   } else {
+    keep_keys_and_values(w);
     o = g.attention_over(donor(keys, m, layer), q, see);  // caches are numbered as the layers that own them
   }
   return g.linear(o, w("attn_output"));

@@ -168,6 +168,11 @@ std::vector<float> Weights::values(std::string_view name) const {
   return out;
 }
 
+void Weights::keep(std::string_view name) const {
+  const gguf::Tensor* tensor = bindings_->file.find_tensor(prefix_ + std::string(name));
+  if (tensor && bindings_->used.insert(std::string(tensor->name)).second) bindings_->kept.push_back(tensor);
+}
+
 void Weights::keep_all() const {
   for (const gguf::Tensor& tensor : bindings_->file.tensors())
     if (tensor.name.starts_with(prefix_) && bindings_->used.insert(std::string(tensor.name)).second)

@@ -66,7 +66,9 @@ class Weights {
   bool has(std::string_view name) const;
   /// The values of a small float32 vector that the graph needs as constants; empty when the file lacks it.
   std::vector<float> values(std::string_view name) const;
-  /// Takes every tensor below the prefix out of the graph's way but keeps it known.
+  /// Takes a tensor out of the graph's way but keeps it known, where the file holds it.
+  void keep(std::string_view name) const;
+  /// The same for every tensor below the prefix.
   void keep_all() const;
 
  private:

@@ -1,35 +1,30 @@
 // Owns: files of random weights in the exact shapes of models that people run, so that a benchmark needs no download.
-// Knows GGUF, formats and mixtures; no device.
+// Knows GGUF, formats and mixtures; no device, no architecture.
 //
-// Every row is made of blocks drawn from a small pool that was encoded once for its type and width: the bytes have the
+// A matrix is made of blocks drawn from a small pool that was encoded once for its type and deviation: the bytes have the
 // statistics of a quantised random matrix, and a file is written at the speed of the disk.
+#include "rewrite/make_model.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
-#include <deque>
+#include <filesystem>
 #include <map>
+#include <memory>
+#include <new>
 
 #include "base/text.h"
-#include "gguf/writer.h"
 #include "kernels/formats/list.h"
 #include "rewrite/mixture.h"
-#include "strata/file.h"
+#include "rewrite/shapes.h"
+#include "rewrite/workers.h"
 
 namespace strata {
 
+namespace rewrite {
+
 namespace {
-
-struct Shape {
-  const char* name;
-  int layers, embedding, heads, kv_heads, feed_forward, vocabulary, context;
-  float rope_base;
-};
-
-constexpr Shape kShapes[] = {
-    {"llama-1b", 22, 2048, 32, 8, 5632, 32000, 2048, 10000.0f},
-};
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a 64-bit mix of its argument; random access, equal on every platform.
 constexpr std::uint64_t mix(std::uint64_t x) {
@@ -49,152 +44,60 @@ float normal(std::uint64_t key) {
 constexpr std::size_t kBlock = 256;       // elements; a multiple of every format's block
 constexpr std::uint64_t kPoolBlocks = 1024;
 
-using Pool = std::vector<std::byte>;
-
-/// Encoded blocks of normal numbers with the given deviation.
-Pool make_pool(const formats::Format& format, float deviation, std::uint64_t seed) {
-  const std::size_t bytes = row_bytes(format.type, kBlock);
-  Pool pool(bytes * kPoolBlocks);
-  std::array<float, kBlock> values;
-  for (std::uint64_t b = 0; b < kPoolBlocks; ++b) {
-    for (std::size_t i = 0; i < kBlock; ++i) values[i] = deviation * normal(mix(seed) + b * kBlock + i);
-    format.encode(values.data(), nullptr, pool.data() + b * bytes, kBlock);
-  }
-  return pool;
-}
-
-class Maker {
+/// Pools of encoded blocks of normal numbers, made when they are first needed and shared by all tensors of a file.
+class Pools {
  public:
-  /// One of `uniform` and `mixture` is not null.
-  Maker(const Shape& shape, const MakeModelOptions& options, const formats::Format* uniform, const rewrite::Mixture* mixture)
-      : shape_(shape), options_(options), uniform_(uniform), mixture_(mixture) {}
+  explicit Pools(std::uint64_t seed) : seed_(seed) {}
 
-  Result<void> write() {
-    metadata();
-    vocabulary();
-    const auto embedding = static_cast<std::uint64_t>(shape_.embedding), vocab = static_cast<std::uint64_t>(shape_.vocabulary),
-               feed_forward = static_cast<std::uint64_t>(shape_.feed_forward),
-               kv = embedding / static_cast<std::uint64_t>(shape_.heads) * static_cast<std::uint64_t>(shape_.kv_heads);
-    matrix("", "token_embd", {embedding, vocab}, 1.0f);
-    vector("", "output_norm", embedding);
-    matrix("", "output", {embedding, vocab});
-    for (int layer = 0; layer < shape_.layers; ++layer) {
-      const std::string prefix = str("blk.", layer, ".");
-      vector(prefix, "attn_norm", embedding);
-      matrix(prefix, "attn_q", {embedding, embedding});
-      matrix(prefix, "attn_k", {embedding, kv});
-      matrix(prefix, "attn_v", {embedding, kv});
-      matrix(prefix, "attn_output", {embedding, embedding});
-      vector(prefix, "ffn_norm", embedding);
-      matrix(prefix, "ffn_gate", {embedding, feed_forward});
-      matrix(prefix, "ffn_up", {embedding, feed_forward});
-      matrix(prefix, "ffn_down", {feed_forward, embedding});
-    }
-    add_tensors();
-    return writer_.write(options_.out, options_.progress);
+  const std::vector<std::byte>& get(TensorType type, float deviation) {
+    auto [pool, fresh] = pools_.try_emplace({type, deviation});
+    if (fresh) pool->second = encode(*formats::find(type), deviation);
+    return pool->second;
   }
 
  private:
-  void metadata() {
-    writer_.set("general.architecture", std::string("llama"));
-    writer_.set("general.name", str(shape_.name, " (random weights, seed ", options_.seed, ")"));
-    auto natural = [&](const char* key, int value) { writer_.set(str("llama.", key), static_cast<std::uint32_t>(value)); };
-    natural("block_count", shape_.layers);
-    natural("context_length", shape_.context);
-    natural("embedding_length", shape_.embedding);
-    natural("feed_forward_length", shape_.feed_forward);
-    natural("attention.head_count", shape_.heads);
-    natural("attention.head_count_kv", shape_.kv_heads);
-    natural("rope.dimension_count", shape_.embedding / shape_.heads);
-    natural("vocab_size", shape_.vocabulary);
-    writer_.set("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    writer_.set("llama.rope.freq_base", shape_.rope_base);
-  }
-
-  /// A SentencePiece-style vocabulary: specials, the 256 bytes, then words that no text contains.
-  void vocabulary() {
-    std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
-    std::vector<std::int32_t> types = {2, 3, 3};
-    constexpr char kHex[] = "0123456789ABCDEF";
-    for (int byte = 0; byte < 256; ++byte) {
-      tokens.push_back(str("<0x", kHex[byte / 16], kHex[byte % 16], ">"));
-      types.push_back(6);
-    }
-    while (tokens.size() < static_cast<std::size_t>(shape_.vocabulary)) {
-      tokens.push_back(str("\xe2\x96\x81word", tokens.size()));
-      types.push_back(1);
-    }
-    std::vector<float> scores(tokens.size());
-    for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = -static_cast<float>(i);
-    writer_.set("tokenizer.ggml.model", std::string("llama"));
-    writer_.set("tokenizer.ggml.tokens", std::move(tokens));
-    writer_.set("tokenizer.ggml.scores", std::move(scores));
-    writer_.set("tokenizer.ggml.token_type", std::move(types));
-    writer_.set("tokenizer.ggml.bos_token_id", std::uint32_t{1});
-    writer_.set("tokenizer.ggml.eos_token_id", std::uint32_t{2});
-  }
-
-  /// A norm's weight: all ones.
-  void vector(const std::string& prefix, const char* name, std::uint64_t n) { tensor(prefix, name, {n}, 0); }
-
-  /// Deviation 0 stands for 1 / sqrt(inputs), which keeps activations near 1.
-  void matrix(const std::string& prefix, const char* name, std::vector<std::uint64_t> ne, float deviation = 0) {
-    if (deviation == 0) deviation = 1.0f / std::sqrt(static_cast<float>(ne[0]));
-    tensor(prefix, name, std::move(ne), deviation);
-  }
-
-  void tensor(const std::string& prefix, const char* name, std::vector<std::uint64_t> ne, float deviation) {
-    names_.push_back(str(prefix, name, ".weight"));
-    rewrite::TensorShape shape{names_.back(), TensorType::f32, {}, static_cast<int>(ne.size())};
-    std::copy(ne.begin(), ne.end(), shape.ne);
-    shapes_.push_back(shape);
-    deviations_.push_back(deviation);
-  }
-
-  void add_tensors() {
-    std::vector<rewrite::Assignment> assigned(shapes_.size());
-    if (mixture_) assigned = assign(*mixture_, {"llama", shape_.layers, 0, shape_.heads / shape_.kv_heads, false}, shapes_, {}, false);
-    for (std::size_t t = 0; t < shapes_.size(); ++t) {
-      const rewrite::TensorShape& shape = shapes_[t];
-      const bool matrix = shape.dims > 1;
-      const TensorType type = !matrix ? TensorType::f32 : uniform_ ? uniform_->type : assigned[t].type;
-      writer_.add({names_[t], type, {shape.ne, shape.ne + shape.dims}, matrix ? random_blocks(type, deviations_[t]) : ones});
-    }
-  }
-
-  static Result<void> ones(std::uint64_t offset, std::span<std::byte> out) {
-    constexpr auto one = std::bit_cast<std::array<std::byte, sizeof(float)>>(1.0f);
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = one[(offset + i) % one.size()];
-    return {};
-  }
-
-  gguf::TensorSource random_blocks(TensorType type, float deviation) {
-    auto [pool, fresh] = pools_.try_emplace({type, deviation});
-    if (fresh) pool->second = make_pool(*formats::find(type), deviation, options_.seed);
-    const std::size_t unit = row_bytes(type, kBlock);
-    const std::uint64_t key = mix(options_.seed * 1000003 + ++matrices_);
-    return [&bytes = pool->second, unit, key](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
-      for (std::size_t done = 0; done < out.size();) {
-        std::uint64_t block = (offset + done) / unit, inside = (offset + done) % unit;
-        std::size_t count = std::min<std::size_t>(unit - inside, out.size() - done);
-        std::memcpy(out.data() + done, bytes.data() + mix(key + block) % kPoolBlocks * unit + inside, count);
-        done += count;
+  std::vector<std::byte> encode(const formats::Format& format, float deviation) const {
+    constexpr std::uint64_t kPart = 32;  // blocks of one job
+    const std::size_t bytes = row_bytes(format.type, kBlock);
+    std::vector<std::byte> pool(bytes * kPoolBlocks);
+    for_each_job(kPoolBlocks / kPart, static_cast<int>(std::thread::hardware_concurrency()), [&](std::size_t job) {
+      std::array<float, kBlock> values;
+      for (std::uint64_t b = job * kPart; b < (job + 1) * kPart; ++b) {
+        for (std::size_t i = 0; i < kBlock; ++i) values[i] = deviation * normal(mix(seed_) + b * kBlock + i);
+        format.encode(values.data(), nullptr, pool.data() + b * bytes, kBlock);
       }
-      return {};
-    };
+    });
+    return pool;
   }
 
-  const Shape& shape_;
-  const MakeModelOptions& options_;
-  const formats::Format* uniform_;
-  const rewrite::Mixture* mixture_;
-  std::deque<std::string> names_;  ///< by tensor, as are the next two
-  std::vector<rewrite::TensorShape> shapes_;
-  std::vector<float> deviations_;
-  gguf::Writer writer_;
-  std::map<std::pair<TensorType, float>, Pool> pools_;
-  std::uint64_t matrices_ = 0;
+  std::uint64_t seed_;
+  std::map<std::pair<TensorType, float>, std::vector<std::byte>> pools_;
 };
+
+gguf::TensorSource random_blocks(std::shared_ptr<Pools> pools, TensorType type, float deviation, std::uint64_t key) {
+  return [pools = std::move(pools), type, deviation, key](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
+    const std::vector<std::byte>& pool = pools->get(type, deviation);
+    const std::size_t unit = row_bytes(type, kBlock);
+    for (std::size_t done = 0; done < out.size();) {
+      const std::uint64_t block = (offset + done) / unit, inside = (offset + done) % unit;
+      const std::size_t count = std::min<std::size_t>(unit - inside, out.size() - done);
+      std::memcpy(out.data() + done, pool.data() + mix(key + block) % kPoolBlocks * unit + inside, count);
+      done += count;
+    }
+    return {};
+  };
+}
+
+gguf::TensorSource repeated(const std::vector<float>& pattern) {
+  return [pattern](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const std::uint64_t at = offset + i;
+      const auto bytes = std::bit_cast<std::array<std::byte, sizeof(float)>>(pattern[at / sizeof(float) % pattern.size()]);
+      out[i] = bytes[at % sizeof(float)];
+    }
+    return {};
+  };
+}
 
 std::string join(const std::vector<std::string>& names) {
   std::string out;
@@ -202,11 +105,89 @@ std::string join(const std::vector<std::string>& names) {
   return out;
 }
 
+/// What decides on types: a mixture's rules, or one format for all matrices that quantisers convert.
+struct Types {
+  Mixture mixture;
+  std::vector<Override> all;
+};
+
+Result<Types> find_types(const std::string& name) {
+  for (const formats::Format& format : formats::formats())
+    if (format.encode && name == type_name(format.type)) {
+      const Mixture* same = find_mixture(name);
+      Types types{{"F16", TensorType::f16, same && same->base == format.type ? same->file_type : 0}, {}};
+      types.all.push_back({std::regex(""), format.type});
+      return types;
+    }
+  if (const Mixture* mixture = find_mixture(name)) return Types{*mixture, {}};
+  return fail(ErrorCode::invalid_argument, "type \"", name, "\" cannot be made; known are ", join(make_model_types()));
+}
+
+std::vector<Assignment> assign_types(const Types& types, const Recipe& recipe, const Shape& shape) {
+  std::vector<TensorShape> tensors;
+  for (const MadeTensor& tensor : recipe.tensors) {
+    TensorShape t{tensor.name, tensor.kept, {1, 1, 1, 1}, static_cast<int>(tensor.ne.size())};
+    std::copy(tensor.ne.begin(), tensor.ne.end(), t.ne);
+    tensors.push_back(t);
+  }
+  ModelFacts facts{shape.architecture, recipe.layers() + recipe.drafting(), shape.experts.count, shape.heads / shape.kv_heads, false};
+  facts.seventy_billion = facts.layers == 80 && shape.heads != shape.kv_heads && shape.experts.count == 0;
+  return assign(types.mixture, facts, tensors, types.all, false);
+}
+
+void fill(MadeModel& model, const Recipe& recipe, const std::vector<Assignment>& types, std::uint64_t seed) {
+  for (const auto& [key, value] : recipe.metadata) model.writer.set(key, value);
+  const auto pools = std::make_shared<Pools>(seed);
+  std::uint64_t matrices = 0;
+  for (std::size_t t = 0; t < recipe.tensors.size(); ++t) {
+    const MadeTensor& made = recipe.tensors[t];
+    const TensorType type = types[t].type;
+    std::uint64_t elements = 1;
+    for (std::uint64_t n : made.ne) elements *= n;
+    const std::uint64_t bytes = row_bytes(type, static_cast<std::size_t>(elements));
+    model.writer.add({made.name, type, made.ne,
+                      made.pattern.empty() ? random_blocks(pools, type, made.deviation, mix(seed * 1000003 + ++matrices))
+                                           : repeated(made.pattern)});
+    model.report.tensors.push_back({made.name, type_name(type), made.ne, bytes});
+    model.report.parameters += elements;
+    model.report.bytes += bytes;
+  }
+}
+
 }  // namespace
+
+Result<MadeModel> plan_model(const MakeModelOptions& options) {
+  const Shape* shape = find_shape(options.like);
+  if (!shape)
+    return fail(ErrorCode::invalid_argument, "shape \"", options.like, "\" is not known; known are ", join(make_model_shapes()));
+  if (options.layers < 0 || options.layers > shape->layers)
+    return fail(ErrorCode::invalid_argument, "layers: ", options.layers, " of the ", shape->layers, " that ", shape->name,
+                " has; give 1 to ", shape->layers, ", or 0 for all");
+  if (options.mtp && !shape->drafts)
+    return fail(ErrorCode::invalid_argument, "mtp: ", shape->name, " has no block for multi-token prediction");
+  auto types = find_types(options.type);
+  if (!types) return types.error();
+
+  MadeModel model;
+  model.report.layers = options.layers > 0 ? options.layers : shape->layers;
+  Recipe recipe(shape->architecture, model.report.layers, options.mtp ? 1 : 0);
+  recipe.general("general.architecture", std::string(shape->architecture));
+  std::string name = str(shape->name, " (random weights, seed ", options.seed);
+  if (model.report.layers != shape->layers) name += str(", ", model.report.layers, " of ", shape->layers, " layers");
+  recipe.general("general.name", name + ")");
+  recipe.general("general.quantization_version", std::uint32_t{2});
+  if (types->mixture.file_type || types->all.empty()) recipe.general("general.file_type", types->mixture.file_type);
+  shape->describe(recipe, *shape);
+  if (!options.dry_run) describe_words(recipe, shape->words);
+  fill(model, recipe, assign_types(*types, recipe, *shape), options.seed);
+  return model;
+}
+
+}  // namespace rewrite
 
 std::vector<std::string> make_model_shapes() {
   std::vector<std::string> out;
-  for (const Shape& shape : kShapes) out.emplace_back(shape.name);
+  for (const rewrite::Shape& shape : rewrite::shapes()) out.emplace_back(shape.name);
   return out;
 }
 
@@ -219,18 +200,23 @@ std::vector<std::string> make_model_types() {
   return out;
 }
 
-Result<void> make_model(const MakeModelOptions& options) {
-  auto shape = std::find_if(std::begin(kShapes), std::end(kShapes), [&](const Shape& s) { return options.like == s.name; });
-  if (shape == std::end(kShapes))
-    return fail(ErrorCode::invalid_argument, "shape \"", options.like, "\" is not known; known are ", join(make_model_shapes()));
-  if (options.out.empty()) return fail(ErrorCode::invalid_argument, "make_model: no output path");
-  const formats::Format* uniform = nullptr;
-  for (const formats::Format& format : formats::formats())
-    if (format.encode && options.type == type_name(format.type)) uniform = &format;
-  const rewrite::Mixture* mixture = uniform ? nullptr : rewrite::find_mixture(options.type);
-  if (!uniform && !mixture)
-    return fail(ErrorCode::invalid_argument, "type \"", options.type, "\" cannot be made; known are ", join(make_model_types()));
-  return Maker(*shape, options, uniform, mixture).write();
+Result<MakeModelReport> make_model(const MakeModelOptions& options) {
+  try {
+    auto model = rewrite::plan_model(options);
+    if (!model) return model.error();
+    if (options.dry_run) return std::move(model->report);
+    if (options.out.empty()) return fail(ErrorCode::invalid_argument, "make_model: no output path");
+    std::error_code error;
+    const std::filesystem::path folder = std::filesystem::path(options.out).parent_path();
+    const std::filesystem::space_info space = std::filesystem::space(folder.empty() ? "." : folder, error);
+    if (!error && space.available < model->report.bytes)
+      return fail(ErrorCode::io, options.out, ": needs ", model->report.bytes, " bytes, but only ", space.available,
+                  " are free on its disk; --layers makes a smaller file");
+    if (auto written = model->writer.write(options.out, options.progress); !written) return written.error();
+    return std::move(model->report);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::out_of_memory, options.out, ": too little memory to make it");
+  }
 }
 
 }  // namespace strata
