@@ -1,10 +1,10 @@
 // Owns: turning logits into a token: bias, penalties, filters, temperature, draw. Knows no model and no session.
 //
-// The same options, logits and accepted tokens give the same token on every platform: exp and log below are sums and
-// products of doubles in a fixed order (IEEE 754 basic operations, no contraction), the random numbers are integers,
-// equal logits rank by lower id, and the draw walks the surviving tokens in the order of their ids.
+// The same options, logits and accepted tokens give the same token on every platform: exp and log are sums and products
+// of doubles in a fixed order (IEEE 754 basic operations, no contraction), the random numbers are integers, equal logits
+// rank by lower id, and the draw walks the surviving tokens in the order of their ids. Nothing is sorted but what a
+// filter keeps: passes over the whole vocabulary are those of logit_passes.h.
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -14,43 +14,16 @@
 #include <vector>
 
 #include "base/text.h"
+#include "runtime/logit_passes.h"
 #include "strata/strata.h"
 
 namespace strata {
 namespace {
 
-constexpr float lowest = -std::numeric_limits<float>::infinity();
+constexpr float lowest = kLowestLogit;
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
-struct Candidate {
-  float logit;
-  Token id;
-};
-
-/// The order of rank: higher logits first, then lower ids.
-bool better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
 bool by_id(const Candidate& a, const Candidate& b) { return a.id < b.id; }
-
-/// 1/13!, 1/12!, ... 1/0!: the factorials are exact, so each is one correctly rounded division.
-constexpr auto inverse_factorials = [] {
-  std::array<double, 14> out{};
-  double factorial = 1.0;
-  for (int n = 0; n < 14; ++n) {
-    if (n > 0) factorial *= n;
-    out[static_cast<std::size_t>(13 - n)] = 1.0 / factorial;
-  }
-  return out;
-}();
-
-/// e^x for x <= 0, to about 1e-16 relative; 0 below -708, where the result would be subnormal.
-double exp_of(double x) {
-  if (!(x > -708.0)) return 0.0;
-  constexpr double log2_e = 1.4426950408889634074, ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
-  double k = std::floor(x * log2_e + 0.5);
-  double r = (x - k * ln2_high) - k * ln2_low;  // |r| <= ln(2)/2
-  double sum = 0.0;
-  for (double c : inverse_factorials) sum = c + sum * r;  // Taylor series by Horner's rule
-  return sum * std::bit_cast<double>(static_cast<std::uint64_t>(static_cast<std::int64_t>(k) + 1023) << 52);
-}
 
 /// ln(x) for normal x > 0, to about 1e-16: ln(2^e m) = e ln 2 + 2 artanh((m-1)/(m+1)), m in [sqrt(1/2), sqrt(2)).
 double log_of(double x) {
@@ -62,11 +35,6 @@ double log_of(double x) {
   double sum = 0.0;
   for (int n = 25; n >= 1; n -= 2) sum = 1.0 / n + s2 * sum;
   return exponent * 0.6931471805599453094 + 2.0 * s * sum;
-}
-
-/// The probability of a logit relative to that of the best; safe for infinities.
-double weight(float logit, float best, double temperature) {
-  return logit == best ? 1.0 : exp_of((static_cast<double>(logit) - best) / temperature);
 }
 
 float best_logit(const std::vector<Candidate>& all) {
@@ -95,8 +63,9 @@ void keep_share(std::vector<Item>& all, double total, double share, Before befor
   all = std::move(kept);
 }
 
+/// `all`: at least the k best, by id.
 void apply_top_k(std::vector<Candidate>& all, int k) {
-  if (k <= 0 || static_cast<std::size_t>(k) >= all.size()) return;
+  if (static_cast<std::size_t>(k) >= all.size()) return;
   std::nth_element(all.begin(), all.begin() + k - 1, all.end(), better);
   all.resize(static_cast<std::size_t>(k));
   std::sort(all.begin(), all.end(), by_id);  // sums below run in the order of ids
@@ -104,7 +73,7 @@ void apply_top_k(std::vector<Candidate>& all, int k) {
 
 double total_weight(const std::vector<Candidate>& all, float best) {
   double total = 0.0;
-  for (const Candidate& c : all) total += weight(c.logit, best, 1.0);
+  for (const Candidate& c : all) total += any_weight(c.logit, best, 1.0);
   return total;
 }
 
@@ -118,7 +87,7 @@ void apply_typical(std::vector<Candidate>& all, float share) {
   double total = total_weight(all, best), log_total = log_of(total), entropy = 0.0;
   std::vector<Item> items;
   for (const Candidate& c : all) {
-    double p = weight(c.logit, best, 1.0) / total;
+    double p = any_weight(c.logit, best, 1.0) / total;
     if (p == 0.0) continue;
     double information = log_total - (c.logit == best ? 0.0 : static_cast<double>(c.logit) - best);
     entropy += p * information;
@@ -139,14 +108,28 @@ void apply_typical(std::vector<Candidate>& all, float share) {
 void apply_top_p(std::vector<Candidate>& all, float share) {
   float best = best_logit(all);
   keep_share(all, total_weight(all, best), share, better,
-             [&](const Candidate& c) { return weight(c.logit, best, 1.0); });
+             [&](const Candidate& c) { return any_weight(c.logit, best, 1.0); });
+  std::sort(all.begin(), all.end(), by_id);
+}
+
+/// The same for a whole vocabulary: looks among the best ones first. Those below `least` may be left out.
+void collect_top_p(LogitBlocks& blocks, float share, double least, std::vector<Candidate>& all) {
+  const float best = blocks.best();
+  const double total = blocks.total(1.0);
+  for (double gap = 8.0;; gap *= 2) {
+    const double bound = best - gap;
+    blocks.collect(std::max(bound, least), all);
+    // With room for what another order of the sum may round off; no share is nearer to 1 than 6e-8.
+    if (!(bound > least) || gap > 708.0 || total_weight(all, best) >= (static_cast<double>(share) + 1e-9) * total) break;
+  }
+  keep_share(all, total, share, better, [&](const Candidate& c) { return any_weight(c.logit, best, 1.0); });
   std::sort(all.begin(), all.end(), by_id);
 }
 
 /// arXiv:2407.01082: the tokens that have at least this share of the best one's probability.
 void apply_min_p(std::vector<Candidate>& all, float share) {
   const float best = best_logit(all);
-  const double least = log_of(share);  // p >= share p_best, in logits
+  const double least = log_of(static_cast<double>(share));  // p >= share p_best, in logits
   std::erase_if(all, [&](const Candidate& c) { return c.logit != best && static_cast<double>(c.logit) - best < least; });
 }
 
@@ -169,9 +152,10 @@ class Random {
 
 Token draw(const std::vector<Candidate>& all, float temperature, double uniform) {
   const float best = best_logit(all);
+  const double inverse = inverse_of(temperature);
   std::vector<double> sums(all.size());
   double sum = 0.0;
-  for (std::size_t i = 0; i < all.size(); ++i) sums[i] = sum += weight(all[i].logit, best, temperature);
+  for (std::size_t i = 0; i < all.size(); ++i) sums[i] = sum += any_weight(all[i].logit, best, inverse);
   // The first candidate whose running sum passes the target; it has a weight above 0. uniform < 1, so there is one,
   // save where the product rounds up to the sum: then it is the last that has a weight.
   auto found = std::upper_bound(sums.begin(), sums.end(), uniform * sum);
@@ -186,7 +170,9 @@ struct Sampler::State {
   Random random;
   std::deque<Token> recent;               // the last `penalty_last` tokens
   std::unordered_map<Token, int> counts;  // of each of them
-  std::vector<Candidate> candidates;      // kept for its capacity
+  LogitBlocks blocks;                     // these three are kept for their capacity
+  std::vector<float> adjusted;
+  std::vector<Candidate> candidates;
 
   explicit State(SamplerOptions o) : options(std::move(o)), random(options.seed) {}
 
@@ -194,22 +180,24 @@ struct Sampler::State {
     return options.repetition_penalty != 1.0f || options.frequency_penalty != 0.0f || options.presence_penalty != 0.0f;
   }
 
-  void adjust(std::vector<Candidate>& all) const {
-    auto in_range = [&](Token id) { return id >= 0 && static_cast<std::size_t>(id) < all.size(); };
-    for (const auto& [id, bias] : options.logit_bias)
-      if (in_range(id)) {
-        float& logit = all[static_cast<std::size_t>(id)].logit;
-        logit += bias;
-        if (std::isnan(logit)) logit = lowest;  // infinity - infinity: the ban wins
-      }
-    if (!penalises()) return;
-    for (const auto& [id, count] : counts)
-      if (in_range(id)) {
-        float& logit = all[static_cast<std::size_t>(id)].logit;
-        logit = logit > 0.0f ? logit / options.repetition_penalty : logit * options.repetition_penalty;
-        logit -= static_cast<float>(count) * options.frequency_penalty + options.presence_penalty;
-        if (std::isnan(logit)) logit = lowest;
-      }
+  /// The logits with bias and penalties; those given where there is neither.
+  std::span<const float> adjust(std::span<const float> logits) {
+    if (options.logit_bias.empty() && !(penalises() && !counts.empty())) return logits;
+    adjusted.assign(logits.begin(), logits.end());
+    auto change = [&](Token id, auto formula) {
+      if (id < 0 || static_cast<std::size_t>(id) >= adjusted.size()) return;
+      float& logit = adjusted[static_cast<std::size_t>(id)];
+      logit = formula(std::isnan(logit) ? lowest : logit);
+      if (std::isnan(logit)) logit = lowest;  // infinity - infinity: the ban wins
+    };
+    for (const auto& [id, bias] : options.logit_bias) change(id, [bias = bias](float logit) { return logit + bias; });
+    if (penalises())
+      for (const auto& [id, count] : counts)
+        change(id, [&, count = count](float logit) {
+          logit = logit > 0.0f ? logit / options.repetition_penalty : logit * options.repetition_penalty;
+          return logit - (static_cast<float>(count) * options.frequency_penalty + options.presence_penalty);
+        });
+    return adjusted;
   }
 };
 
@@ -239,21 +227,31 @@ Result<void> Sampler::check(const SamplerOptions& o) {
 }
 
 // NaN counts as -infinity. Where no token is left (all logits are -infinity, or there are none) the answer is id 0.
-Token Sampler::sample(std::span<const float> logits) {
+Token Sampler::sample(std::span<const float> given) {
   const SamplerOptions& o = state_->options;
+  LogitBlocks& blocks = state_->blocks;
   std::vector<Candidate>& all = state_->candidates;
-  all.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i)
-    all[i] = {std::isnan(logits[i]) ? lowest : logits[i], static_cast<Token>(i)};
-  state_->adjust(all);
+  const std::span<const float> logits = state_->adjust(given);
+  blocks.scan(logits);
   const bool greedy = !(o.temperature > 0.0f);
   const double uniform = greedy ? 0.0 : state_->random.next();  // one number for each token, whatever is left of it
-  if (all.empty() || best_logit(all) == lowest) return 0;
-  if (greedy && o.typical_p >= 1.0f) return best_id(all);  // the other filters never drop the best
-  apply_top_k(all, o.top_k);
-  if (o.typical_p < 1.0f) apply_typical(all, o.typical_p);
-  if (greedy) return best_id(all);
-  if (o.top_p < 1.0f) apply_top_p(all, o.top_p);
+  if (blocks.best() == lowest) return 0;
+  if (greedy && o.typical_p >= 1.0f) return blocks.first_best();  // the other filters never drop the best
+  const bool few = o.top_k > 0 && static_cast<std::size_t>(o.top_k) < logits.size();
+  if (!few && o.typical_p >= 1.0f && o.top_p >= 1.0f && !(o.min_p > 0.0f))
+    return blocks.draw(inverse_of(o.temperature), uniform);
+  if (!few && o.typical_p >= 1.0f) {
+    // A little below min_p's bound, which apply_min_p draws exactly.
+    const double least = o.min_p > 0.0f ? blocks.best() + log_of(static_cast<double>(o.min_p)) * 1.001 - 0.001 : -infinity;
+    if (o.top_p < 1.0f) collect_top_p(blocks, o.top_p, least, all);
+    else blocks.collect(least, all);
+  } else {
+    blocks.collect(few ? static_cast<double>(blocks.reached_by(o.top_k)) : -infinity, all);
+    if (few) apply_top_k(all, o.top_k);
+    if (o.typical_p < 1.0f) apply_typical(all, o.typical_p);
+    if (greedy) return best_id(all);
+    if (o.top_p < 1.0f) apply_top_p(all, o.top_p);
+  }
   if (o.min_p > 0.0f) apply_min_p(all, o.min_p);
   return draw(all, o.temperature, uniform);
 }

@@ -103,7 +103,111 @@ std::vector<Token> draws(const SamplerOptions& o, const std::vector<float>& logi
   return out;
 }
 
+/// The sampler as the papers say it: full sorts, sums in order, the C library's exp. Its random numbers are SplitMix64.
+class PlainSampler {
+ public:
+  explicit PlainSampler(SamplerOptions o) : o_(std::move(o)), state_(mix(o_.seed + kStep)) {}
+
+  Token sample(std::vector<float> logits) {
+    for (auto [id, bias] : o_.logit_bias)
+      if (static_cast<std::size_t>(id) < logits.size()) logits[static_cast<std::size_t>(id)] += bias;
+    for (Token id : std::set<Token>(recent_.begin(), recent_.end())) {
+      float& logit = logits[static_cast<std::size_t>(id)];
+      logit = logit > 0 ? logit / o_.repetition_penalty : logit * o_.repetition_penalty;
+      logit -= static_cast<float>(std::count(recent_.begin(), recent_.end(), id)) * o_.frequency_penalty + o_.presence_penalty;
+    }
+    for (float& logit : logits)
+      if (std::isnan(logit)) logit = -infinity;
+    std::vector<int> ids(logits.size());
+    std::iota(ids.begin(), ids.end(), 0);
+    std::stable_sort(ids.begin(), ids.end(), [&](int a, int b) { return logits[a] > logits[b]; });
+    if (o_.temperature == 0) return ids[0];
+    const double uniform = static_cast<double>(mix(state_ += kStep) >> 11) * 0x1p-53;
+    if (o_.top_k > 0) ids.resize(std::min(ids.size(), static_cast<std::size_t>(o_.top_k)));
+    const double best = logits[ids[0]];
+    auto weight = [&](int id, double temperature) { return std::exp((logits[id] - best) / temperature); };
+    if (o_.top_p < 1) {
+      double total = 0, sum = 0;
+      for (int id : ids) total += weight(id, 1);
+      std::size_t kept = 0;
+      while (kept < ids.size() && sum < o_.top_p * total) sum += weight(ids[kept++], 1);
+      ids.resize(kept);
+    }
+    std::erase_if(ids, [&](int id) { return o_.min_p > 0 && logits[id] - best < std::log(static_cast<double>(o_.min_p)); });
+    std::sort(ids.begin(), ids.end());
+    double total = 0, sum = 0;
+    for (int id : ids) total += weight(id, o_.temperature);
+    for (int id : ids)
+      if ((sum += weight(id, o_.temperature)) > uniform * total) return id;
+    return ids.back();
+  }
+
+  void accept(Token token) {
+    recent_.push_back(token);
+    if (recent_.size() > static_cast<std::size_t>(o_.penalty_last)) recent_.erase(recent_.begin());
+  }
+
+ private:
+  static constexpr std::uint64_t kStep = 0x9e3779b97f4a7c15;
+  static std::uint64_t mix(std::uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+
+  SamplerOptions o_;
+  std::uint64_t state_;
+  std::vector<Token> recent_;
+};
+
 }  // namespace
+
+TEST_CASE("tokens are those of full sorts, for vocabularies of any size") {
+  std::vector<SamplerOptions> all(12);
+  for (std::size_t i = 1; i < all.size(); ++i) all[i].temperature = 0.8f;
+  all[2].temperature = 1.7f;
+  all[3].top_k = 40;
+  all[4].top_k = 1000;
+  all[5].top_p = 0.95f;
+  all[6].top_p = 0.9999f;
+  all[7].min_p = 0.05f;
+  all[8].top_p = 0.95f, all[8].min_p = 0.02f;
+  all[9].top_k = 40, all[9].top_p = 0.95f, all[9].min_p = 0.05f;
+  all[10].top_k = 50, all[10].repetition_penalty = 1.3f, all[10].frequency_penalty = 0.3f, all[10].presence_penalty = 0.1f;
+  all[11].logit_bias = {{0, 6.0f}, {3, -infinity}}, all[11].frequency_penalty = 0.5f;
+  for (int vocabulary : {5, 255, 256, 257, 5000, 32003, 262144})
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      CAPTURE(vocabulary, i);
+      all[i].seed = i;
+      Sampler fast(all[i]);
+      PlainSampler plain(all[i]);
+      const int draws = vocabulary > 100000 ? 4 : vocabulary > 10000 ? 12 : 60;
+      for (int draw = 0; draw < draws; ++draw) {
+        auto logits = random_logits(vocabulary, static_cast<unsigned>(draw), draw % 2 ? 3.0f : 0.5f);
+        for (int peak = 0; peak < 5; ++peak) logits[static_cast<std::size_t>((draw * 7919 + peak * 104729) % vocabulary)] += 9;
+        logits[static_cast<std::size_t>(draw) % logits.size()] = std::nanf("");
+        logits[static_cast<std::size_t>(draw + 1) % logits.size()] = -infinity;
+        const Token got = fast.sample(logits);
+        REQUIRE(got == plain.sample(logits));
+        fast.accept(got);
+        plain.accept(got);
+      }
+    }
+}
+
+TEST_CASE("a vocabulary of equal logits has its first tokens kept and every one drawn") {
+  SamplerOptions o;
+  o.temperature = 1.0f;
+  std::vector<float> logits(100000, 2.0f);
+  Token least = 100000, most = 0;
+  for (Token t : draws(o, logits, 200)) least = std::min(least, t), most = std::max(most, t);
+  CHECK(least < 5000);
+  CHECK(most > 95000);
+  o.top_k = 300;
+  for (Token t : draws(o, logits, 50)) CHECK(t < 300);
+  o.top_k = 0, o.top_p = 0.5f;
+  for (Token t : draws(o, logits, 20)) CHECK(t <= 50000);
+}
 
 TEST_CASE("the default sampler is greedy and takes the first of equal logits") {
   Sampler sampler;
