@@ -101,33 +101,43 @@ struct Panel256<V, Block, Unpack> {
 
   static constexpr std::size_t bytes(int k) { return static_cast<std::size_t>(k / 256) * sizeof(Part); }
 
-  /// Makes the panel of rows [row, row + rows) in call.scratch.
+  /// Makes the panel of rows [row, row + rows) in call.scratch. The next panel's rows come nearer meanwhile.
   static void fill(const MatmulCall& call, int row) {
     auto* panel = static_cast<Part*>(call.scratch);
+    const int next = rows * static_cast<int>(call.weight_stride);
     for (int b = 0; b < call.k / 256; ++b) {
       alignas(64) std::uint8_t codes[4][rows][64];
+      alignas(64) std::int16_t words[rows][32];  // of groups: scales, then minima
+      formats::Half d[rows], dmin[rows];
       for (int r = 0; r < rows; ++r) {
         const auto& block = reinterpret_cast<const Block*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride)[b];
+        unroll<(sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(&block, next + 64 * line); });
         unroll<4>([&](auto j) { V::store_codes(Unpack::template codes<j>(block), codes[j][r]); });
-        fill_scales(block, panel[b], r);
+        V::store_scales(Unpack::scales(block), words[r]);
+        if constexpr (has_mins) V::store_mins(Unpack::mins(block), words[r] + 16);
+        d[r] = Unpack::d(block);
+        if constexpr (has_dmin) dmin[r] = Unpack::dmin(block);
       }
       for (int j = 0; j < 4; ++j) V::transpose(codes[j][0], panel[b].codes[16 * j]);
+      fill_scales(words[0], panel[b]);
+      typename V::F factor = V::load(d);
+      if constexpr (requires { Unpack::d_factor; }) factor = V::mul(factor, V::set(Unpack::d_factor));
+      V::store(panel[b].d, factor);
+      if constexpr (has_dmin) V::store(panel[b].dmin, V::load(dmin));
     }
   }
 
-  static void fill_scales(const Block& block, Part& part, int r) {
-    std::int16_t scale[16], min[16];
-    V::store_scales(Unpack::scales(block), scale);
-    if constexpr (has_mins) V::store_mins(Unpack::mins(block), min);
-    for (int g = 0; g < 16; ++g) {
-      part.scale[g * groups / 16][r] = scale[g];
-      if constexpr (!has_mins) min[g] = static_cast<std::int16_t>(-128 * scale[g]);
-      else if constexpr (!has_dmin) min[g] = static_cast<std::int16_t>(-Unpack::zero_point * min[g]);
-      part.min[g / 2][r][g % 2] = min[g];
-    }
-    part.d[r] = formats::to_float(Unpack::d(block));
-    if constexpr (requires { Unpack::d_factor; }) part.d[r] *= Unpack::d_factor;
-    if constexpr (has_dmin) part.dmin[r] = formats::to_float(Unpack::dmin(block));
+  static void fill_scales(const std::int16_t* words, Part& part) {
+    alignas(64) std::int16_t pairs[16][rows][2];
+    V::transpose(reinterpret_cast<const std::uint8_t*>(words), reinterpret_cast<std::uint8_t*>(pairs));
+    unroll<8>([&](auto g) __attribute__((always_inline)) {
+      const typename V::Ints scales = V::load_ints(pairs[g]);
+      V::store_ints(part.scale[g * groups / 8], V::even_words(scales));
+      if constexpr (groups == 16) V::store_ints(part.scale[2 * g + 1], V::odd_words(scales));
+      if constexpr (!has_mins) V::store_ints(part.min[g], V::words_times(scales, -128));
+      else if constexpr (!has_dmin) V::store_ints(part.min[g], V::words_times(V::load_ints(pairs[8 + g]), -Unpack::zero_point));
+      else V::store_ints(part.min[g], V::load_ints(pairs[8 + g]));
+    });
   }
 
   template <int T>

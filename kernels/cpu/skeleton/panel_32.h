@@ -111,41 +111,54 @@ struct Panel32<V, Block, Unpack> {
 
   static constexpr std::size_t bytes(int k) { return static_cast<std::size_t>((k / 32 + together - 1) / together) * sizeof(Part); }
 
-  /// Makes the panel of rows [row, row + rows) in call.scratch.
+  /// Makes the panel of rows [row, row + rows) in call.scratch. The next panel's rows come nearer meanwhile.
   static void fill(const MatmulCall& call, int row) {
     auto* panel = static_cast<Part*>(call.scratch);
-    const int all = call.k / 32;
+    const int all = call.k / 32, next = rows * static_cast<int>(call.weight_stride);
     const auto blocks = [&](int r) __attribute__((always_inline)) {
       return reinterpret_cast<const Block*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride);
     };
     int p = 0;
     if constexpr (parts == 1) {
-      for (; p + together <= all; p += together, ++panel) fill_parts<together, 0>(blocks, p, *panel);
-      if (p < all) fill_parts<1, 0>(blocks, p, *panel);
+      for (; p + together <= all; p += together, ++panel) fill_parts<together, 0>(blocks, p, next, *panel);
+      if (p < all) fill_parts<1, 0>(blocks, p, next, *panel);
     } else {
       for (; p < all; p += parts)
-        unroll<parts / together>([&](auto i) { fill_parts<together, i * together>(blocks, p / parts, *panel++); });
+        unroll<parts / together>([&](auto i) { fill_parts<together, i * together>(blocks, p / parts, next, *panel++); });
     }
   }
 
   /// N parts of each row from part P of block b on.
   template <int N, int P, class Rows>
-  [[gnu::always_inline]] static void fill_parts(const Rows& row, int b, Part& part) {
+  [[gnu::always_inline]] static void fill_parts(const Rows& row, int b, int next, Part& part) {
+    using Scale = decltype(scale_of<P>(*row(0), 0));
     alignas(64) std::uint8_t codes[rows][32 * together];
+    Scale d[together][scales][rows], offset[together][rows];
     for (int r = 0; r < rows; ++r) {
       const Block* block = row(r) + b;
+      if constexpr (P == 0) unroll<((parts == 1 ? N : 1) * sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(block, next + 64 * line); });
       V::store_bytes(V::template prepare<code, zero>(Unpack::template codes<N, P>(block)), codes[r]);
       unroll<N>([&](auto i) __attribute__((always_inline)) {
         const Block& of_part = parts == 1 ? block[i] : *block;
-        if constexpr (scales == 2) {
-          unroll<2>([&](auto half) { part.d[i][half][r] = formats::to_float(Unpack::scale(of_part, 2 * (P + i) + half)); });
-        } else {
-          part.d[i][0][r] = formats::to_float(Unpack::scale(of_part));
-        }
-        if constexpr (affine) part.offset[i][r] = formats::to_float(Unpack::offset(of_part));
+        unroll<scales>([&](auto half) { d[i][half][r] = scale_of<P + i>(of_part, half); });
+        if constexpr (affine) offset[i][r] = Unpack::offset(of_part);
       });
     }
     V::transpose(codes[0], part.codes[0][0]);
+    unroll<N>([&](auto i) {
+      unroll<scales>([&](auto half) { widen(d[i][half], part.d[i][half]); });
+      if constexpr (affine) widen(offset[i], part.offset[i]);
+    });
+  }
+  template <int P>
+  static auto scale_of(const Block& block, int half) {
+    if constexpr (scales == 2) return Unpack::scale(block, 2 * P + half);
+    else return Unpack::scale(block);
+  }
+  static void widen(const formats::Half* from, float* to) { V::store(to, V::load(from)); }
+  template <class Scale>
+  static void widen(const Scale* from, float* to) {
+    for (int r = 0; r < rows; ++r) to[r] = formats::to_float(from[r]);
   }
 
   template <int T>

@@ -303,12 +303,12 @@ struct Avx512 {
   }
   static void store_codes(WideSigned w, std::uint8_t* to) { store_codes(Signed{w.magnitude, w.negative}, to); }
   static void store_scales(Scales s, std::int16_t* to) {
-    alignas(64) std::int16_t words[32];
-    _mm512_store_si512(words, s);
-    for (int g = 0; g < 16; ++g) to[g] = words[8 * (g % 4) + g / 4];
+    const __m256i order = _mm256_setr_epi16(0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27);
+    const __m512i words = _mm512_permutexvar_epi16(_mm512_castsi256_si512(order), s);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(words));
   }
   static void store_scales(NoScales, std::int16_t* to) {
-    for (int g = 0; g < 16; ++g) to[g] = 1;
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_set1_epi16(1));
   }
   static void store_mins(Mins m, std::int16_t* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), m); }
   /// Vector w of `to` gets word w of each of 16 rows of 64 bytes.
@@ -336,6 +336,11 @@ struct Avx512 {
   }
   static Ints set_ints(int a) { return _mm512_set1_epi32(a); }
   static Ints load_ints(const void* p) { return _mm512_load_si512(p); }
+  static void store_ints(void* p, Ints a) { _mm512_store_si512(p, a); }
+  /// Of pairs of 16-bit numbers.
+  static Ints even_words(Ints a) { return _mm512_srai_epi32(_mm512_slli_epi32(a, 16), 16); }
+  static Ints odd_words(Ints a) { return _mm512_srai_epi32(a, 16); }
+  static Ints words_times(Ints a, int factor) { return _mm512_mullo_epi16(a, _mm512_set1_epi16(static_cast<short>(factor))); }
   static Ints add_scaled(Ints sum, Ints a, Ints scale) { return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, scale)); }
   /// sum + the products of each lane's four codes with the same four activations.
   static Ints add_words(Ints sum, Ints codes, const std::int8_t* q) {
