@@ -58,6 +58,24 @@ struct OctetAvx {
     const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return {_mm256_srai_epi32(_mm256_slli_epi32(v, 16), 16), _mm256_srai_epi32(v, 16)};
   }
+  /// Eight words at row(0) to row(7): to[8 w + t] is word w of row t.
+  template <class Row>
+  [[gnu::always_inline]] static void transpose(const Row& row, std::int32_t* to) {
+    __m256i a[8], b[8];
+    for (int t = 0; t < 8; ++t) a[t] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row(t)));
+    for (int t = 0; t < 8; t += 2) b[t] = _mm256_unpacklo_epi32(a[t], a[t + 1]), b[t + 1] = _mm256_unpackhi_epi32(a[t], a[t + 1]);
+    for (int t = 0; t < 8; t += 4)
+      for (int i = 0; i < 2; ++i) {
+        a[t + 2 * i] = _mm256_unpacklo_epi64(b[t + i], b[t + i + 2]);
+        a[t + 2 * i + 1] = _mm256_unpackhi_epi64(b[t + i], b[t + i + 2]);
+      }
+    // a[4 q + i]: words i and 4 + i of rows 4 q to 4 q + 3.
+    auto* out = reinterpret_cast<__m256i*>(to);
+    for (int i = 0; i < 4; ++i) {
+      _mm256_store_si256(out + i, _mm256_permute2x128_si256(a[i], a[4 + i], 0x20));
+      _mm256_store_si256(out + 4 + i, _mm256_permute2x128_si256(a[i], a[4 + i], 0x31));
+    }
+  }
   /// a - factor * b
   template <int factor>
   static Ints less_times(Ints a, Ints b) {

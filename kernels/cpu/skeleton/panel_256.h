@@ -1,8 +1,9 @@
 // Owns: the product of rows of blocks of 256 with many tokens: rows in the lanes. Knows neither layout nor instruction.
 //
-// Making a panel costs about as much as its product with three tokens (Q4_K) to ten (IQ2_XS). Then every weight vector is
-// read once for V::panel_tokens tokens, whose activations are broadcast, and no sum runs across lanes. All codes are
-// unsigned here: signed ones get 128 added, and what that is too much joins the minima.
+// Making a panel costs about as much as its product with three tokens (Q4_K) to ten (IQ2_XS). Then a weight vector is
+// read once for several tokens, whose activations are broadcast to the rows of several panels, and no sum runs across
+// lanes. The activations of eight tokens are packed: word by word, each of all tokens. All codes are unsigned here: signed ones get 128 added, and what
+// that is too much joins the minima.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,14 @@ namespace strata::kernels {
 /// A vocabulary that has no panels.
 template <class V, class Block, class Unpack>
 struct Panel256 {
-  static constexpr std::size_t bytes(int) { return 0; }
+  static constexpr int rows = 0;
+};
+
+/// One block of eight tokens: four codes to a word, two sums of groups to a word.
+template <int Groups>
+struct alignas(32) Packed256 {
+  std::int32_t words[64][8], sums[Groups / 2][8];
+  float d[8];
 };
 
 /// One block of each row. `min` are pairs of groups; they are subtracted under `dmin`, or added under `d` where `joined`.
@@ -26,7 +34,7 @@ template <class V, int Groups>
 struct alignas(64) PanelPart256 {
   std::uint8_t codes[64][4 * V::panel_rows];  ///< words of four
   std::int32_t scale[Groups][V::panel_rows];
-  std::int16_t min[8][V::panel_rows][2];
+  std::int16_t min[Groups / 2][V::panel_rows][2];
   float d[V::panel_rows], dmin[V::panel_rows];
 };
 
@@ -34,57 +42,72 @@ struct alignas(64) PanelPart256 {
 template <class V, int Groups, bool joined>
 struct PanelProduct256 {
   using Part = PanelPart256<V, Groups>;
+  using Packed = Packed256<Groups>;
   using F = typename V::F;
   using Ints = typename V::Ints;
 
-  /// y[t][0 .. panel_rows) for T tokens.
-  template <int T>
-  static void run(const Part* panel, int blocks, const void* const* inputs, float* const* y, int row) {
-    ActivationQ8_256 x[T];
-    F chain[4][T];
-    unroll<T>([&](auto t) { x[t] = view_q8_256(inputs[t], 256 * blocks); });
+  /// y[t][row ...] of R panels, `blocks` parts each, and T tokens, from `lane` of the packed ones on.
+  template <int R, int T>
+  static void run(const Part* panel, int blocks, const Packed* x, int lane, float* const* y, int row) {
+    F chain[4][R][T];
     for (int c = 0; c < 4; ++c) {
-      F sum[T];
-      unroll<T>([&](auto t) { sum[t] = V::zero(); });
-      for (int b = c; b < blocks; b += 4) add_block<T>(panel[b], b, x, sum);
-      unroll<T>([&](auto t) { chain[c][t] = sum[t]; });
+      F sum[R][T];
+      unroll<R>([&](auto r) { unroll<T>([&](auto t) { sum[r][t] = V::zero(); }); });
+      for (int b = c; b < blocks; b += 4) {
+        const Part* w[R];
+        unroll<R>([&](auto r) { w[r] = panel + r * blocks + b; });
+        add_block<R, T>(w, x[b], lane, sum);
+      }
+      unroll<R>([&](auto r) { unroll<T>([&](auto t) { chain[c][r][t] = sum[r][t]; }); });
     }
-    unroll<T>([&](auto t) {
-      V::store(y[t] + row, V::add(V::add(chain[0][t], chain[2][t]), V::add(chain[1][t], chain[3][t])));
+    unroll<R>([&](auto r) {
+      unroll<T>([&](auto t) {
+        const F even = V::add(chain[0][r][t], chain[2][r][t]), odd = V::add(chain[1][r][t], chain[3][r][t]);
+        V::store(y[t] + row + r * V::panel_rows, V::add(even, odd));
+      });
     });
   }
 
-  template <int T>
-  [[gnu::always_inline]] static void add_block(const Part& w, int b, const ActivationQ8_256* x, F* sum) {
-    Ints dot[T];
-    unroll<T>([&](auto t) __attribute__((always_inline)) { dot[t] = V::no_ints(); });
-    unroll<8>([&](auto g) __attribute__((always_inline)) {
-      const Ints min = V::load_ints(w.min[g]);
-      unroll<T>([&](auto t) __attribute__((always_inline)) { dot[t] = V::add_pairs(dot[t], min, x[t].sums + 16 * b + 2 * g); });
+  template <int R, int T>
+  [[gnu::always_inline]] static void add_block(const Part* const (&w)[R], const Packed& x, int lane, F (&sum)[R][T]) {
+    const auto each = [](const auto& body) __attribute__((always_inline)) {
+      unroll<R>([&](auto r) __attribute__((always_inline)) { unroll<T>([&](auto t) __attribute__((always_inline)) { body(r, t); }); });
+    };
+    Ints dot[R][T];
+    each([&](auto r, auto t) __attribute__((always_inline)) { dot[r][t] = V::no_ints(); });
+    unroll<Groups / 2>([&](auto g) __attribute__((always_inline)) {
+      Ints min[R];
+      unroll<R>([&](auto r) __attribute__((always_inline)) { min[r] = V::load_ints(w[r]->min[g]); });
+      unroll<T>([&](auto t) __attribute__((always_inline)) {
+        const Ints sums = V::set_ints(x.sums[g][lane + t]);
+        unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = V::add_pairs(dot[r][t], min[r], sums); });
+      });
     });
     if constexpr (!joined) {
-      const F dmin = V::load(w.dmin);
-      unroll<T>([&](auto t) __attribute__((always_inline)) {
-        sum[t] = V::subtract_product(sum[t], V::mul(dmin, V::set(x[t].d[b])), dot[t]);
-        dot[t] = V::no_ints();
+      each([&](auto r, auto t) __attribute__((always_inline)) {
+        sum[r][t] = V::subtract_product(sum[r][t], V::mul(V::load(w[r]->dmin), V::set(x.d[lane + t])), dot[r][t]);
+        dot[r][t] = V::no_ints();
       });
     }
     constexpr int words = 64 / Groups;
     for (int g = 0; g < Groups; ++g) {
-      Ints of_group[T];
-      unroll<T>([&](auto t) __attribute__((always_inline)) { of_group[t] = V::no_ints(); });
+      Ints of_group[R][T];
+      each([&](auto r, auto t) __attribute__((always_inline)) { of_group[r][t] = V::no_ints(); });
       unroll<words>([&](auto i) __attribute__((always_inline)) {
-        const Ints codes = V::load_ints(w.codes[words * g + i]);
+        Ints codes[R];
+        unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = V::load_ints(w[r]->codes[words * g + i]); });
         unroll<T>([&](auto t) __attribute__((always_inline)) {
-          of_group[t] = V::add_words(of_group[t], codes, x[t].q + 256 * b + 4 * (words * g + i));
+          const Ints q = V::set_ints(x.words[words * g + i][lane + t]);
+          unroll<R>([&](auto r) __attribute__((always_inline)) { of_group[r][t] = V::add_words(of_group[r][t], codes[r], q); });
         });
       });
-      const Ints scale = V::load_ints(w.scale[g]);
-      unroll<T>([&](auto t) __attribute__((always_inline)) { dot[t] = V::add_scaled(dot[t], of_group[t], scale); });
+      unroll<R>([&](auto r) __attribute__((always_inline)) {
+        const Ints scale = V::load_ints(w[r]->scale[g]);
+        unroll<T>([&](auto t) __attribute__((always_inline)) { dot[r][t] = V::add_scaled(dot[r][t], of_group[r][t], scale); });
+      });
     }
-    const F d = V::load(w.d);
-    unroll<T>([&](auto t) __attribute__((always_inline)) {
-      sum[t] = V::add_product(sum[t], V::mul(d, V::set(x[t].d[b])), dot[t]);
+    each([&](auto r, auto t) __attribute__((always_inline)) {
+      sum[r][t] = V::add_product(sum[r][t], V::mul(V::load(w[r]->d), V::set(x.d[lane + t])), dot[r][t]);
     });
   }
 };
@@ -94,16 +117,39 @@ template <class V, class Block, class Unpack>
 struct Panel256<V, Block, Unpack> {
   static constexpr int groups = requires { Unpack::scales_by_32; } ? 8 : 16;
   using Part = PanelPart256<V, groups>;
-  static constexpr int rows = V::panel_rows, max_tokens = V::panel_tokens;
+  static constexpr int rows = V::panel_rows;
   static constexpr bool has_dmin = requires(const Block& b) { Unpack::dmin(b); };
   static constexpr bool has_mins = requires(const Block& b) { Unpack::mins(b); };
   using Product = PanelProduct256<V, groups, !has_dmin>;
+  using Packed = typename Product::Packed;
 
   static constexpr std::size_t bytes(int k) { return static_cast<std::size_t>(k / 256) * sizeof(Part); }
+  static constexpr std::size_t packed_bytes(int k) { return static_cast<std::size_t>(k / 256) * sizeof(Packed); }
 
-  /// Makes the panel of rows [row, row + rows) in call.scratch. The next panel's rows come nearer meanwhile.
-  static void fill(const MatmulCall& call, int row) {
-    auto* panel = static_cast<Part*>(call.scratch);
+  static void pack(const void* const (&tokens)[8], int k, void* to) {
+    ActivationQ8_256 x[8];
+    for (int t = 0; t < 8; ++t) x[t] = view_q8_256(tokens[t], k);
+    auto* packed = static_cast<Packed*>(to);
+    for (int b = 0; b < k / 256; ++b, ++packed) {
+      for (int part = 0; part < 8; ++part)
+        V::transpose_8([&](int t) { return x[t].q + 256 * b + 32 * part; }, packed->words[8 * part]);
+      alignas(32) std::int32_t sums[8][8];
+      V::transpose_8([&](int t) { return x[t].sums + 16 * b; }, sums[0]);
+      for (int g = 0; g < groups / 2; ++g)
+        for (int t = 0; t < 8; ++t) {
+          if constexpr (groups == 16) packed->sums[g][t] = sums[g][t];
+          else packed->sums[g][t] = (both(sums[2 * g][t]) & 0xffff) | both(sums[2 * g + 1][t]) << 16;
+        }
+      for (int t = 0; t < 8; ++t) packed->d[t] = x[t].d[b];
+    }
+  }
+
+  /// The sum of a word's two.
+  static std::int32_t both(std::int32_t word) { return static_cast<std::int16_t>(word) + (word >> 16); }
+
+  /// Makes the panel of rows [row, row + rows). The next panel's rows come nearer meanwhile.
+  static void fill(const MatmulCall& call, int row, void* to) {
+    auto* panel = static_cast<Part*>(to);
     const int next = rows * static_cast<int>(call.weight_stride);
     for (int b = 0; b < call.k / 256; ++b) {
       alignas(64) std::uint8_t codes[4][rows][64];
@@ -134,15 +180,24 @@ struct Panel256<V, Block, Unpack> {
       const typename V::Ints scales = V::load_ints(pairs[g]);
       V::store_ints(part.scale[g * groups / 8], V::even_words(scales));
       if constexpr (groups == 16) V::store_ints(part.scale[2 * g + 1], V::odd_words(scales));
-      if constexpr (!has_mins) V::store_ints(part.min[g], V::words_times(scales, -128));
-      else if constexpr (!has_dmin) V::store_ints(part.min[g], V::words_times(V::load_ints(pairs[8 + g]), -Unpack::zero_point));
-      else V::store_ints(part.min[g], V::load_ints(pairs[8 + g]));
+    });
+    const auto min = [&](int g) __attribute__((always_inline)) {  // of a pair of groups of 16
+      if constexpr (!has_mins) return V::words_times(V::load_ints(pairs[g]), -128);
+      else if constexpr (!has_dmin) return V::words_times(V::load_ints(pairs[8 + g]), -Unpack::zero_point);
+      else return V::load_ints(pairs[8 + g]);
+    };
+    unroll<groups / 2>([&](auto g) __attribute__((always_inline)) {
+      if constexpr (groups == 16) V::store_ints(part.min[g], min(g));
+      else V::store_ints(part.min[g], V::pair_evens(min(2 * g), min(2 * g + 1)));
     });
   }
 
-  template <int T>
-  static void run(const MatmulCall& call, int row, int token) {
-    Product::template run<T>(static_cast<const Part*>(call.scratch), call.k / 256, call.x + token, call.y + token, row);
+  static constexpr int together = V::template panels_256<groups>, tokens = V::template panel_tokens_256<groups>;
+  /// The product of R panels of rows from `row` on and T tokens from `token` on, packed from `lane` on.
+  template <int R, int T>
+  static void run(const void* panels, const void* packed, int lane, const MatmulCall& call, int row, int token) {
+    Product::template run<R, T>(static_cast<const Part*>(panels), call.k / 256, static_cast<const Packed*>(packed), lane,
+                                call.y + token, row);
   }
 };
 

@@ -22,7 +22,14 @@ constexpr int zero_point_of() {
 /// A vocabulary that has no panels.
 template <class V, class Block, class Unpack>
 struct Panel32 {
-  static constexpr std::size_t bytes(int) { return 0; }
+  static constexpr int rows = 0;
+};
+
+/// One part of eight tokens, with what `excess` in the weights takes off the products, or the sums that offsets multiply.
+template <int Scales, bool affine>
+struct alignas(32) Packed32 {
+  std::int32_t words[8][8], start[Scales][8];
+  float d[8], sum[8];  ///< `sum` for offsets
 };
 
 template <class V, bool affine>
@@ -39,92 +46,115 @@ struct alignas(64) PanelPart32 : PanelOffsets<V, affine> {
 };
 
 /// The product of a panel, the same for all formats that agree on scales, offsets and what is to be taken off.
-template <class V, int Scales, bool affine, int excess>
+template <class V, int Scales, bool affine>
 struct PanelProduct32 {
+  using Packed = Packed32<Scales, affine>;
   using Part = PanelPart32<V, Scales, affine>;
   using F = typename V::F;
   using Ints = typename V::Ints;
 
-  /// y[t][0 .. panel_rows) for T tokens.
-  template <int T>
-  static void run(const Part* panel, int k, const void* const* inputs, float* const* y, int row) {
-    ActivationQ8_32 x[T];
-    F chain[8][T];
-    unroll<T>([&](auto t) { x[t] = view_q8_32(inputs[t], k); });
+  /// y[t][row ...] of R panels, `stride` apart, and T tokens, from `lane` of the packed ones on.
+  template <int R, int T>
+  static void run(const Part* panel, int stride, int parts, const Packed* x, int lane, float* const* y, int row) {
+    F chain[8][R][T];
     for (int c = 0; c < 8; ++c) {
-      F sum[T];
-      unroll<T>([&](auto t) { sum[t] = V::zero(); });
-      for (int p = c; p < k / 32; p += 8) add_part<T>(panel[p / V::blocks], p % V::blocks, p, x, sum);
-      unroll<T>([&](auto t) { chain[c][t] = sum[t]; });
+      F sum[R][T];
+      unroll<R>([&](auto r) { unroll<T>([&](auto t) { sum[r][t] = V::zero(); }); });
+      for (int p = c; p < parts; p += 8) {
+        const Part* w[R];
+        unroll<R>([&](auto r) { w[r] = panel + r * stride + p / V::blocks; });
+        add_part<R, T>(w, p % V::blocks, x[p], lane, sum);
+      }
+      unroll<R>([&](auto r) { unroll<T>([&](auto t) { chain[c][r][t] = sum[r][t]; }); });
     }
-    unroll<T>([&](auto t) {
-      const F even = V::add(V::add(chain[0][t], chain[4][t]), V::add(chain[2][t], chain[6][t]));
-      const F odd = V::add(V::add(chain[1][t], chain[5][t]), V::add(chain[3][t], chain[7][t]));
-      V::store(y[t] + row, V::add(even, odd));
+    unroll<R>([&](auto r) {
+      unroll<T>([&](auto t) {
+        const auto of = [&](int c) __attribute__((always_inline)) { return chain[c][r][t]; };
+        const F even = V::add(V::add(of(0), of(4)), V::add(of(2), of(6))), odd = V::add(V::add(of(1), of(5)), V::add(of(3), of(7)));
+        V::store(y[t] + row + r * V::panel_rows, V::add(even, odd));
+      });
     });
   }
 
-  template <int T>
-  [[gnu::always_inline]] static void add_part(const Part& w, int in_part, int p, const ActivationQ8_32* x, F* sum) {
+  template <int R, int T>
+  [[gnu::always_inline]] static void add_part(const Part* const (&w)[R], int in_part, const Packed& x, int lane, F (&sum)[R][T]) {
+    const auto each = [](const auto& body) __attribute__((always_inline)) {
+      unroll<R>([&](auto r) __attribute__((always_inline)) { unroll<T>([&](auto t) __attribute__((always_inline)) { body(r, t); }); });
+    };
     unroll<Scales>([&](auto half) __attribute__((always_inline)) {
       constexpr int words = 8 / Scales;
-      Ints dot[T];
-      unroll<T>([&](auto t) __attribute__((always_inline)) { dot[t] = V::set_ints(-excess * sum_of<half>(x[t], p)); });
+      Ints dot[R][T];
+      each([&](auto r, auto t) __attribute__((always_inline)) {
+        dot[r][t] = affine ? V::no_ints() : V::set_ints(x.start[half][lane + t]);
+      });
       unroll<words>([&](auto i) __attribute__((always_inline)) {
-        const Ints codes = V::load_ints(w.codes[in_part][words * half + i]);
+        Ints codes[R];
+        unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = V::load_ints(w[r]->codes[in_part][words * half + i]); });
         unroll<T>([&](auto t) __attribute__((always_inline)) {
-          dot[t] = V::add_words(dot[t], codes, x[t].q + 32 * p + 4 * (words * half + i));
+          const Ints q = V::set_ints(x.words[words * half + i][lane + t]);
+          unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = V::add_words(dot[r][t], codes[r], q); });
         });
       });
-      const F d = V::load(w.d[in_part][half]);
-      if constexpr (affine) {
-        const F offset = V::load(w.offset[in_part]);
-        unroll<T>([&](auto t) __attribute__((always_inline)) {
-          const F of_sum = V::mul(offset, V::set(static_cast<float>(sum_of<half>(x[t], p))));
-          sum[t] = V::fma(V::set(x[t].d[p]), V::add_product(of_sum, d, dot[t]), sum[t]);
-        });
-      } else {
-        unroll<T>([&](auto t) __attribute__((always_inline)) {
-          sum[t] = V::add_product(sum[t], V::mul(d, V::set(x[t].d[p])), dot[t]);
-        });
-      }
+      each([&](auto r, auto t) __attribute__((always_inline)) {
+        const F d = V::load(w[r]->d[in_part][half]), x_d = V::set(x.d[lane + t]);
+        if constexpr (affine) {
+          const F of_sum = V::mul(V::load(w[r]->offset[in_part]), V::set(x.sum[lane + t]));
+          sum[r][t] = V::fma(x_d, V::add_product(of_sum, d, dot[r][t]), sum[r][t]);
+        } else {
+          sum[r][t] = V::add_product(sum[r][t], V::mul(d, x_d), dot[r][t]);
+        }
+      });
     });
-  }
-
-  /// Of the activations that a scale covers.
-  template <int half>
-  [[gnu::always_inline]] static int sum_of(const ActivationQ8_32& x, int p) {
-    if constexpr (Scales == 2) return x.sums[2 * p + half];
-    return x.sums[2 * p] + x.sums[2 * p + 1];
   }
 };
 
 template <class V, class Block, class Unpack>
   requires(V::panel_rows > 0)
 struct Panel32<V, Block, Unpack> {
-  static constexpr int rows = V::panel_rows, max_tokens = V::panel_tokens_32, parts = Unpack::parts, together = V::blocks;
+  static constexpr int rows = V::panel_rows, parts = Unpack::parts, at_once = V::blocks;
   static constexpr Code code = Unpack::code;
   static constexpr int zero = zero_point_of<Unpack>(), scales = Unpack::scales_of_16 ? 2 : 1;
   static constexpr bool affine = code == Code::affine;
   using Part = PanelPart32<V, scales, affine>;
-  using Product = PanelProduct32<V, scales, affine, V::template excess<code, zero>>;
+  static constexpr int excess = V::template excess<code, zero>;
+  using Product = PanelProduct32<V, scales, affine>;
+  using Packed = typename Product::Packed;
 
-  static constexpr std::size_t bytes(int k) { return static_cast<std::size_t>((k / 32 + together - 1) / together) * sizeof(Part); }
+  static constexpr int units(int k) { return (k / 32 + at_once - 1) / at_once; }
+  static constexpr std::size_t bytes(int k) { return static_cast<std::size_t>(units(k)) * sizeof(Part); }
 
-  /// Makes the panel of rows [row, row + rows) in call.scratch. The next panel's rows come nearer meanwhile.
-  static void fill(const MatmulCall& call, int row) {
-    auto* panel = static_cast<Part*>(call.scratch);
+  static constexpr std::size_t packed_bytes(int k) { return static_cast<std::size_t>(k / 32) * sizeof(Packed); }
+
+  static void pack(const void* const (&tokens)[8], int k, void* to) {
+    ActivationQ8_32 x[8];
+    for (int t = 0; t < 8; ++t) x[t] = view_q8_32(tokens[t], k);
+    auto* packed = static_cast<Packed*>(to);
+    for (int p = 0; p < k / 32; ++p, ++packed) {
+      V::transpose_8([&](int t) { return x[t].q + 32 * p; }, packed->words[0]);
+      for (int t = 0; t < 8; ++t) {
+        const int first = x[t].sums[2 * p], second = x[t].sums[2 * p + 1];
+        packed->d[t] = x[t].d[p];
+        if constexpr (affine) packed->sum[t] = static_cast<float>(first + second);
+        else if constexpr (scales == 2) packed->start[0][t] = -excess * first, packed->start[1][t] = -excess * second;
+        else packed->start[0][t] = -excess * (first + second);
+      }
+    }
+  }
+
+  /// Makes the panel of rows [row, row + rows). The next panel's rows come nearer meanwhile.
+  static void fill(const MatmulCall& call, int row, void* to) {
+    auto* panel = static_cast<Part*>(to);
     const int all = call.k / 32, next = rows * static_cast<int>(call.weight_stride);
     const auto blocks = [&](int r) __attribute__((always_inline)) {
       return reinterpret_cast<const Block*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride);
     };
     int p = 0;
     if constexpr (parts == 1) {
-      for (; p + together <= all; p += together, ++panel) fill_parts<together, 0>(blocks, p, next, *panel);
+      for (; p + at_once <= all; p += at_once, ++panel) fill_parts<at_once, 0>(blocks, p, next, *panel);
       if (p < all) fill_parts<1, 0>(blocks, p, next, *panel);
     } else {
       for (; p < all; p += parts)
-        unroll<parts / together>([&](auto i) { fill_parts<together, i * together>(blocks, p / parts, next, *panel++); });
+        unroll<parts / at_once>([&](auto i) { fill_parts<at_once, i * at_once>(blocks, p / parts, next, *panel++); });
     }
   }
 
@@ -132,8 +162,8 @@ struct Panel32<V, Block, Unpack> {
   template <int N, int P, class Rows>
   [[gnu::always_inline]] static void fill_parts(const Rows& row, int b, int next, Part& part) {
     using Scale = decltype(scale_of<P>(*row(0), 0));
-    alignas(64) std::uint8_t codes[rows][32 * together];
-    Scale d[together][scales][rows], offset[together][rows];
+    alignas(64) std::uint8_t codes[rows][32 * at_once];
+    Scale d[at_once][scales][rows], offset[at_once][rows];
     for (int r = 0; r < rows; ++r) {
       const Block* block = row(r) + b;
       if constexpr (P == 0) unroll<((parts == 1 ? N : 1) * sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(block, next + 64 * line); });
@@ -161,9 +191,12 @@ struct Panel32<V, Block, Unpack> {
     for (int r = 0; r < rows; ++r) to[r] = formats::to_float(from[r]);
   }
 
-  template <int T>
-  static void run(const MatmulCall& call, int row, int token) {
-    Product::template run<T>(static_cast<const Part*>(call.scratch), call.k, call.x + token, call.y + token, row);
+  static constexpr int together = V::panels_32, tokens = V::panel_tokens_32;
+  /// The product of R panels of rows from `row` on and T tokens from `token` on, packed from `lane` on.
+  template <int R, int T>
+  static void run(const void* panels, const void* packed, int lane, const MatmulCall& call, int row, int token) {
+    Product::template run<R, T>(static_cast<const Part*>(panels), units(call.k), call.k / 32, static_cast<const Packed*>(packed), lane,
+                                call.y + token, row);
   }
 };
 

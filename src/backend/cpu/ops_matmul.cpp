@@ -16,10 +16,8 @@ namespace {
 
 /// Threads get multiples of this many rows; kernels work on several at a time.
 constexpr std::size_t kRowUnit = 16;
-/// Weights that stay in a core's second-level cache while the tokens of a step pass over them.
-constexpr std::size_t kCachedWeights = std::size_t{128} << 10;
-/// Tokens of one kernel call. A kernel that prepares weights does so once for each call.
-constexpr std::size_t kTokenBlock = 64, kMostTokens = 512;
+/// Tokens of one kernel call.
+constexpr std::size_t kMostTokens = 512;
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 std::size_t units(std::size_t rows) { return (rows + kRowUnit - 1) / kRowUnit; }
@@ -75,13 +73,10 @@ struct Compiler::Matrix {
 
   /// Rows [begin, end) of one expert's matrix times some tokens.
   void multiply(const StepView& s, Share share, std::size_t expert, Range units_of_rows, Tokens tokens) const {
-    const std::size_t end = std::min(units_of_rows.end * kRowUnit, rows);
-    std::size_t step = end;
-    if (tokens.count > 1) step = std::max(kCachedWeights / row_stride / kRowUnit * kRowUnit, kRowUnit);
-    const std::size_t block = scratch > 0 ? kMostTokens : kTokenBlock;
-    for (std::size_t row = units_of_rows.begin * kRowUnit; row < end; row += step)
-      for (std::size_t token = 0; token < tokens.count; token += block)
-        multiply_block(s, share, expert, row, std::min(step, end - row), tokens, token, std::min(block, tokens.count - token));
+    const std::size_t row = units_of_rows.begin * kRowUnit, end = std::min(units_of_rows.end * kRowUnit, rows);
+    if (row < end)
+      for (std::size_t token = 0; token < tokens.count; token += kMostTokens)
+        multiply_block(s, share, expert, row, end - row, tokens, token, std::min(kMostTokens, tokens.count - token));
   }
 
   void multiply_block(const StepView& s, Share share, std::size_t expert, std::size_t row, std::size_t count, Tokens tokens,

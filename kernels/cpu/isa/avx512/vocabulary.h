@@ -294,7 +294,13 @@ struct Avx512 {
   }
   struct NoScales {};
   // A panel of 16 rows: word w of row r, four codes, in lane r of vector w.
-  static constexpr int panel_rows = 16, panel_tokens = 8, panel_tokens_32 = 8;
+  // On Zen 4 a 512-bit load takes a cycle, as a product does: what is broadcast is used for two panels, where that leaves
+  // registers enough.
+  static constexpr int panel_rows = 16, panels_32 = 2, panel_tokens_32 = 8;
+  template <int Groups>
+  static constexpr int panels_256 = Groups == 8 ? 2 : 1;
+  template <int Groups>
+  static constexpr int panel_tokens_256 = Groups == 8 ? 4 : 8;
   static void store_bytes(Weights w, std::uint8_t* to) { _mm512_store_si512(to, w); }
   static void store_codes(Codes u, std::uint8_t* to) { _mm512_store_si512(to, u); }
   static void store_codes(Signed w, std::uint8_t* to) {  // 128 more
@@ -339,16 +345,17 @@ struct Avx512 {
   static void store_ints(void* p, Ints a) { _mm512_store_si512(p, a); }
   /// Of pairs of 16-bit numbers.
   static Ints even_words(Ints a) { return _mm512_srai_epi32(_mm512_slli_epi32(a, 16), 16); }
+  static Ints pair_evens(Ints a, Ints b) { return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16)); }
   static Ints odd_words(Ints a) { return _mm512_srai_epi32(a, 16); }
   static Ints words_times(Ints a, int factor) { return _mm512_mullo_epi16(a, _mm512_set1_epi16(static_cast<short>(factor))); }
   static Ints add_scaled(Ints sum, Ints a, Ints scale) { return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, scale)); }
   /// sum + the products of each lane's four codes with the same four activations.
-  static Ints add_words(Ints sum, Ints codes, const std::int8_t* q) {
-    return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(static_cast<int>(word(q))));
-  }
+  static Ints add_words(Ints sum, Ints codes, Ints q) { return _mm512_dpbusd_epi32(sum, codes, q); }
   /// sum + the products of each lane's two numbers with the same two sums.
-  static Ints add_pairs(Ints sum, Ints pairs, const std::int16_t* sums) {
-    return _mm512_dpwssd_epi32(sum, pairs, _mm512_set1_epi32(static_cast<int>(word(sums))));
+  static Ints add_pairs(Ints sum, Ints pairs, Ints sums) { return _mm512_dpwssd_epi32(sum, pairs, sums); }
+  template <class Row>
+  static void transpose_8(const Row& row, std::int32_t* to) {
+    OctetAvx::transpose(row, to);
   }
   template <int Half>
   static Ints add_dots(Ints sum, Codes first, Codes second, const std::int8_t* q, NoScales) {
