@@ -21,11 +21,27 @@ struct Depth {
   int tokens, percent;
 };
 
-/// Of the cache; quantised blocks hold 32 elements and a scale of two bytes.
-double bytes_of_element(const std::string& kv_type) {
-  if (kv_type == "f32") return 4;
-  if (kv_type == "q8_0") return 34.0 / 32;
-  return kv_type == "q4_0" ? 18.0 / 32 : 2;
+/// What several profiles of the same work hold together.
+void add(std::vector<StageProfile>& sum, const Profile& profile) {
+  for (const StageProfile& stage : profile.stages) {
+    auto same = std::find_if(sum.begin(), sum.end(), [&](const StageProfile& s) { return s.operation == stage.operation && s.format == stage.format; });
+    if (same == sum.end()) {
+      sum.push_back(stage);
+      continue;
+    }
+    same->calls += stage.calls;
+    same->seconds += stage.seconds;
+    same->memory_bytes += stage.memory_bytes;
+    same->activation_bytes += stage.activation_bytes;
+    same->operations += stage.operations;
+  }
+}
+
+void divide(std::vector<StageProfile>& sum, int count) {
+  for (StageProfile& stage : sum) {
+    stage.calls /= static_cast<std::uint64_t>(count);
+    for (double* figure : {&stage.seconds, &stage.memory_bytes, &stage.activation_bytes, &stage.operations}) *figure /= count;
+  }
 }
 
 std::vector<Depth> depths_of(const BenchArguments& a, int context) {
@@ -71,14 +87,6 @@ class Tests {
   }
 
  private:
-  /// Mean over the decoded tokens: the k-th reads the cache of depth + k tokens. Sequences share the weights.
-  double bytes_per_token(int depth, int tokens) const {
-    const ModelSummary& s = model_.summary();
-    const double mean = depth + (tokens + 1) / 2.0, near = std::min(mean, static_cast<double>(s.window));
-    const double kv_f16 = static_cast<double>(s.kv_bytes_per_token_f16) * mean + static_cast<double>(s.window_kv_bytes_per_token_f16) * near;
-    return static_cast<double>(s.decode_bytes) / setting_.sequences + kv_f16 / 2 * bytes_of_element(setting_.kv_type);
-  }
-
   std::vector<Token> random_tokens(int count) {
     std::vector<Token> out(static_cast<std::size_t>(count));
     for (Token& token : out) {
@@ -133,23 +141,38 @@ class Tests {
     if (!sessions_.front().logits().empty()) last_ = sampler_.sample(sessions_.front().logits());
   }
 
+  /// The first repeat only warms up; what there is to do is counted in it.
   Result<void> test(BenchKind kind, int tokens, const Depth& depth) {
     BenchRow row = new_row(kind, tokens, depth);
-    if (kind == BenchKind::decode) row.bytes = bytes_per_token(depth.tokens, tokens);
+    Session& first = sessions_.front();
     for (int repeat = 0; repeat <= a_.repeats; ++repeat) {
       bar_.update(static_cast<double>(done_++) / static_cast<double>(steps_));
       if (auto cut = truncate(depth.tokens); !cut) return cut;
+      if (repeat == 0 || a_.stages) first.start_profile();
       const double start = now_seconds();
       if (auto fed = feed(tokens, kind == BenchKind::decode ? 1 : setting_.batch); !fed) return fed;
       const double seconds = now_seconds() - start;
-      if (repeat == 0) continue;  // it only warms up
+      const Profile profile = first.take_profile();
+      if (repeat == 0) {
+        count(row, profile);
+        continue;
+      }
+      add(row.stages, profile);
       row.rates.push_back(static_cast<double>(tokens) * setting_.sequences / seconds);
       if (kind != BenchKind::prefill || setting_.sequences > 1) continue;
       sample();
       row.first_token.push_back(now_seconds() - start);
     }
+    divide(row.stages, a_.repeats);
     out_.rows.push_back(std::move(row));
     return {};
+  }
+
+  static void count(BenchRow& row, const Profile& profile) {
+    for (const StageProfile& stage : profile.stages) {
+      row.memory_bytes += stage.memory_bytes;
+      (stage.integer ? row.int8_operations : row.f32_operations) += stage.operations;
+    }
   }
 
   BenchRow new_row(BenchKind kind, int tokens, const Depth& depth) const {
@@ -217,13 +240,17 @@ const char* name(BenchKind kind) {
 
 const BenchRoofline* BenchReport::roofline(const BenchSetting& setting) const {
   for (const BenchRoofline& r : rooflines)
-    if (setting.device == "cpu" && r.threads == setting.threads) return &r;
+    if (setting.device == r.device && setting.isa == r.isa && setting.threads == r.threads) return &r;
   return nullptr;
 }
 
 double BenchReport::bandwidth(const BenchSetting& setting) const {
   const BenchRoofline* r = roofline(setting);
-  return !r ? 0 : setting.pages == "huge" ? r->memory.huge_pages : r->memory.small_pages;
+  return !r ? 0 : setting.pages == "huge" ? r->reach.read_huge_pages : r->reach.read_small_pages;
+}
+
+double BenchReport::repeats_per_second(const BenchRow& row) const {
+  return spread(row.rates).median / (static_cast<double>(row.tokens) * settings[row.setting].sequences);
 }
 
 Result<void> measure(const BenchArguments& a, BenchReport& out) {
@@ -251,9 +278,11 @@ Result<void> measure(const BenchArguments& a, BenchReport& out) {
     if (auto done = measure_model(a, arguments, depths, static_cast<int>(longest), out); !done) return done;
   out.peak_memory = peak_memory();  // without the buffer below
   for (const BenchSetting& setting : out.settings) {
-    if (setting.device != "cpu" || out.roofline(setting)) continue;
+    if (out.roofline(setting)) continue;
     if (interrupted()) return Error{ErrorCode::cancelled, "interrupted"};
-    out.rooflines.push_back({setting.threads, measure_bandwidth(setting.threads)});
+    auto reach = measure_roofline(setting.device, setting.threads, setting.isa);
+    // A device that measures nothing has no shares; a machine without the memory has none either.
+    if (reach) out.rooflines.push_back({setting.device, setting.isa, setting.threads, *reach});
   }
   return {};
 }

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "examples/cli/bandwidth.h"
 #include "examples/cli/checks.h"
 #include "strata/strata.h"
 
@@ -37,13 +36,16 @@ struct BenchRow {
   int fill = 0;                      ///< percent of the context that `depth` (of a fill, `tokens`) stands for; 0: given in tokens
   std::vector<double> rates;         ///< tokens per second, of all sequences together
   std::vector<double> first_token;   ///< seconds from the prompt to its first sampled token; one sequence alone, no decode
-  double bytes = 0;                  ///< read for each decoded token: weights and cached keys and values
+  /// Of one repeat: bytes of weights, cache and states, and operations; see StageProfile.
+  double memory_bytes = 0, int8_operations = 0, f32_operations = 0;
+  std::vector<strata::StageProfile> stages;  ///< with --stages: the mean of the repeats
 };
 
 /// What the machine reaches with the threads of a setting, measured in the same run.
 struct BenchRoofline {
+  std::string device, isa;
   int threads = 0;
-  Bandwidth memory;
+  strata::Roofline reach;
 };
 
 struct BenchReport {
@@ -56,8 +58,10 @@ struct BenchReport {
   std::vector<BenchRow> rows;
   std::vector<BenchRoofline> rooflines;
   const BenchRoofline* roofline(const BenchSetting& setting) const;
-  /// Bytes per second that the setting's weights could be read at; 0 where not measured.
+  /// Bytes per second at which the kind of pages that the setting's weights lie in could be read; 0 where not measured.
   double bandwidth(const BenchSetting& setting) const;
+  /// Repeats a second, by the median.
+  double repeats_per_second(const BenchRow& row) const;
 };
 
 /// Runs all tests. After an error the report holds what was measured before.

@@ -2,6 +2,8 @@
 // name of the system.
 #include <sys/utsname.h>
 
+#include <cmath>
+
 #include "examples/cli/bench.h"
 #include "examples/cli/json_writer.h"
 #include "examples/cli/statistics.h"
@@ -11,6 +13,7 @@ namespace cli {
 
 namespace {
 
+double round4(double value) { return std::round(value * 1e4) / 1e4; }
 double gigabytes(double bytes_per_second) { return round2(bytes_per_second / 1e9); }
 
 void write_machine(JsonWriter& json) {
@@ -48,6 +51,16 @@ void write_samples(JsonWriter& json, const std::vector<double>& samples) {
   json.end_array();
 }
 
+void write_stages(JsonWriter& json, const BenchRow& row) {
+  json.key("stages").begin_array();
+  for (const strata::StageProfile& s : row.stages) {
+    json.begin_object().member("operation", s.operation).member("format", s.format).member("calls", s.calls).member("seconds", s.seconds);
+    json.member("memory_bytes", s.memory_bytes).member("activation_bytes", s.activation_bytes).member("operations", s.operations);
+    json.member("integer", s.integer).end_object();
+  }
+  json.end_array();
+}
+
 void write_test(JsonWriter& json, const BenchReport& report, const BenchRow& row) {
   const BenchSetting& setting = report.settings[row.setting];
   const Spread r = spread(row.rates);
@@ -59,10 +72,17 @@ void write_test(JsonWriter& json, const BenchReport& report, const BenchRow& row
     json.member("ttft_s", spread(row.first_token).median).key("ttft_samples");
     write_samples(json, row.first_token);
   }
-  if (row.bytes > 0) {
-    json.member("bytes_per_token", row.bytes).member("gb_per_s", gigabytes(r.median * row.bytes));
-    if (const double most = report.bandwidth(setting); most > 0) json.member("bandwidth_share", round2(r.median * row.bytes / most));
+  const double times = report.repeats_per_second(row);
+  const BenchRoofline* most = report.roofline(setting);
+  if (row.memory_bytes > 0) {
+    json.member("bytes_per_token", row.memory_bytes / row.tokens / setting.sequences).member("gb_per_s", gigabytes(times * row.memory_bytes));
+    if (const double limit = report.bandwidth(setting); limit > 0) json.member("bandwidth_share", round4(times * row.memory_bytes / limit));
   }
+  if (row.int8_operations > 0) {
+    json.member("int8_gop_per_s", gigabytes(times * row.int8_operations));
+    if (most) json.member("int8_share", round4(times * row.int8_operations / most->reach.int8_operations));
+  }
+  if (!row.stages.empty()) write_stages(json, row);
   json.end_object();
 }
 
@@ -115,8 +135,10 @@ std::string to_json(const BenchReport& report) {
   write_build(json);
   json.key("rooflines").begin_array();
   for (const BenchRoofline& r : report.rooflines) {
-    json.begin_object().member("threads", r.threads).key("read_gb_per_s").begin_object();
-    json.member("small_pages", gigabytes(r.memory.small_pages)).member("huge_pages", gigabytes(r.memory.huge_pages)).end_object().end_object();
+    json.begin_object().member("device", r.device).member("isa", r.isa).member("threads", r.threads);
+    json.key("read_gb_per_s").begin_object().member("small_pages", gigabytes(r.reach.read_small_pages));
+    json.member("huge_pages", gigabytes(r.reach.read_huge_pages)).end_object();
+    json.member("int8_gop_per_s", gigabytes(r.reach.int8_operations)).member("f32_gop_per_s", gigabytes(r.reach.f32_operations)).end_object();
   }
   json.end_array();
   write_rows(json, report);

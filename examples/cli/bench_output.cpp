@@ -51,25 +51,54 @@ std::string depth_text(const BenchRow& row) {
   return std::to_string(row.depth) + (row.fill > 0 && row.kind != BenchKind::fill ? " (" + std::to_string(row.fill) + "%)" : "");
 }
 
+std::string test_text(const BenchRow& row) { return std::string(name(row.kind)) + " " + std::to_string(row.tokens); }
+
+std::string share_text(double share) { return fixed(100 * share, share < 0.1 ? 1 : 0) + "%"; }
+
 TableText rates(const BenchReport& report) {
   TableText out;
   const std::vector<Axis> shown = varying(report);
   for (const Axis& axis : shown) out.headings.emplace_back(axis.name);
-  for (const char* heading : {"test", ">depth", ">tok/s", ">min", ">max", ">TTFT", ">GB/s", ">of memory"}) out.headings.emplace_back(heading);
+  for (const char* heading : {"test", ">depth", ">tok/s", ">min", ">max", ">TTFT", ">GB/s", ">of memory", ">GOP/s", ">of int8"})
+    out.headings.emplace_back(heading);
   for (const BenchRow& row : report.rows) {
     const BenchSetting& setting = report.settings[row.setting];
     std::vector<std::string> cells;
     for (const Axis& axis : shown) cells.push_back(axis.text(setting));
     const Spread r = spread(row.rates);
-    cells.push_back(std::string(name(row.kind)) + " " + std::to_string(row.tokens));
+    cells.push_back(test_text(row));
     cells.push_back(depth_text(row));
     for (double rate : {r.median, r.low, r.high}) cells.push_back(fixed(rate, 2));
     cells.push_back(row.first_token.empty() ? "" : seconds_text(spread(row.first_token).median));
-    if (row.bytes > 0) {
-      cells.push_back(fixed(r.median * row.bytes / 1e9, 2));
-      if (const double most = report.bandwidth(setting); most > 0) cells.push_back(fixed(100 * r.median * row.bytes / most, 0) + "%");
+    const double times = report.repeats_per_second(row);
+    const BenchRoofline* most = report.roofline(setting);
+    for (auto [amount, limit] : {std::pair(row.memory_bytes, report.bandwidth(setting)), std::pair(row.int8_operations, most ? most->reach.int8_operations : 0.0)}) {
+      cells.push_back(amount > 0 ? fixed(times * amount / 1e9, 1) : "");
+      cells.push_back(amount > 0 && limit > 0 ? share_text(times * amount / limit) : "");
     }
-    cells.resize(out.headings.size());
+    out.rows.push_back(std::move(cells));
+  }
+  return out;
+}
+
+/// What the operations of one test take. The share is that of the limit that is nearer, memory or arithmetic.
+TableText stages(const BenchReport& report, const BenchRow& row) {
+  TableText out{{"operation", "format", ">calls", ">ms", ">of time", ">GB/s", ">GOP/s", ">of possible", "bound by"}, {}};
+  const BenchSetting& setting = report.settings[row.setting];
+  const BenchRoofline* most = report.roofline(setting);
+  double whole = 0;
+  for (const strata::StageProfile& stage : row.stages) whole += stage.seconds;
+  for (const strata::StageProfile& s : row.stages) {
+    if (s.seconds <= 0) continue;
+    const double moved = s.memory_bytes + s.activation_bytes;
+    std::vector<std::string> cells{s.operation, s.format, std::to_string(s.calls), fixed(1000 * s.seconds, 3), share_text(s.seconds / whole),
+                                   fixed(moved / s.seconds / 1e9, 1), s.operations > 0 ? fixed(s.operations / s.seconds / 1e9, 1) : ""};
+    if (most) {
+      const double memory = s.memory_bytes / s.seconds / report.bandwidth(setting);
+      const double arithmetic = s.operations / s.seconds / (s.integer ? most->reach.int8_operations : most->reach.f32_operations);
+      cells.push_back(share_text(std::max(memory, arithmetic)));
+      cells.emplace_back(memory >= arithmetic ? "memory" : s.integer ? "int8" : "f32");
+    }
     out.rows.push_back(std::move(cells));
   }
   return out;
@@ -93,6 +122,12 @@ TableText use_table(const BenchReport& report) {
   return out;
 }
 
+std::string stage_title(const BenchReport& report, const BenchRow& row) {
+  std::string out = test_text(row) + " at depth " + depth_text(row);
+  for (const Axis& axis : varying(report)) out += std::string(", ") + axis.name + " " + axis.text(report.settings[row.setting]);
+  return out;
+}
+
 std::string headline(const BenchReport& report) {
   std::string out = report.model + ", " + report.quantisation + ", " + byte_text(report.file_bytes);
   const std::vector<Axis> shown = varying(report);
@@ -105,9 +140,11 @@ std::string headline(const BenchReport& report) {
 std::vector<std::string> notes(const BenchReport& report, bool with_uses) {
   std::vector<std::string> out;
   for (const BenchRoofline& r : report.rooflines)
-    out.push_back("memory: " + std::to_string(r.threads) + (r.threads == 1 ? " thread reads " : " threads read ") +
-                  fixed(r.memory.small_pages / 1e9, 1) + " GB/s from 4 KiB pages, " + fixed(r.memory.huge_pages / 1e9, 1) +
-                  " GB/s from huge pages; peak memory " + byte_text(report.peak_memory));
+    out.push_back("at best, measured right after: " + r.device + (r.isa.empty() ? "" : " " + r.isa) + " with " + std::to_string(r.threads) +
+                  (r.threads == 1 ? " thread reads " : " threads reads ") + fixed(r.reach.read_small_pages / 1e9, 1) +
+                  " GB/s from small pages, " + fixed(r.reach.read_huge_pages / 1e9, 1) + " GB/s from huge pages; int8 " +
+                  fixed(r.reach.int8_operations / 1e9, 0) + " GOP/s, f32 " + fixed(r.reach.f32_operations / 1e9, 0) + " GOP/s");
+  out.push_back("peak memory " + byte_text(report.peak_memory));
   if (with_uses)
     out.push_back("context of " + std::to_string(report.context) + " tokens; comfortable: the longest prompt whose first token comes within " +
                   fixed(comfortable_seconds, 0) + " s, on the lines between measured fills");
@@ -153,6 +190,11 @@ void print_table(const BenchReport& report) {
     std::printf("\n");
     print_terminal(summary);
   }
+  for (const BenchRow& row : report.rows) {
+    if (row.stages.empty()) continue;
+    std::printf("\n%s\n", stage_title(report, row).c_str());
+    print_terminal(stages(report, row));
+  }
   for (const std::string& note : notes(report, !summary.rows.empty())) std::printf("%s\n", note.c_str());
 }
 
@@ -164,12 +206,17 @@ void print_markdown(const BenchReport& report) {
     std::printf("\n");
     print_markdown(summary);
   }
+  for (const BenchRow& row : report.rows) {
+    if (row.stages.empty()) continue;
+    std::printf("\n%s\n\n", stage_title(report, row).c_str());
+    print_markdown(stages(report, row));
+  }
   for (const std::string& note : notes(report, !summary.rows.empty())) std::printf("\n%s\n", note.c_str());
 }
 
 void print_csv(const BenchReport& report) {
   std::printf("model,quantisation,file_bytes,device,isa,threads,pages,kv_type,batch,sequences,test,tokens,depth,fill_percent,"
-              "tok_per_s,min,max,ttft_s,bytes_per_token,gb_per_s,bandwidth_share\n");
+              "tok_per_s,min,max,ttft_s,gb_per_s,bandwidth_share,gop_per_s,int8_share\n");
   for (const BenchRow& row : report.rows) {
     const BenchSetting& s = report.settings[row.setting];
     std::string line = field(report.model) + "," + report.quantisation + "," + std::to_string(report.file_bytes);
@@ -179,11 +226,11 @@ void print_csv(const BenchReport& report) {
     const Spread r = spread(row.rates);
     for (double rate : {r.median, r.low, r.high}) line += "," + fixed(rate, 3);
     line += "," + (row.first_token.empty() ? "" : fixed(spread(row.first_token).median, 5));
-    if (row.bytes > 0) {
-      line += "," + fixed(row.bytes, 0) + "," + fixed(r.median * row.bytes / 1e9, 3) + ",";
-      if (const double most = report.bandwidth(s); most > 0) line += fixed(r.median * row.bytes / most, 4);
-    } else {
-      line += ",,,";
+    const double times = report.repeats_per_second(row);
+    const BenchRoofline* most = report.roofline(s);
+    for (auto [amount, limit] : {std::pair(row.memory_bytes, report.bandwidth(s)), std::pair(row.int8_operations, most ? most->reach.int8_operations : 0.0)}) {
+      line += "," + (amount > 0 ? fixed(times * amount / 1e9, 3) : "");
+      line += "," + (amount > 0 && limit > 0 ? fixed(times * amount / limit, 4) : "");
     }
     std::printf("%s\n", line.c_str());
   }

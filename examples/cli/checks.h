@@ -24,6 +24,7 @@ struct BenchArguments {
   std::vector<int> threads = {0};   ///< 0: one for each core
   std::vector<std::string> devices = {"auto"}, isas = {""}, kv_types = {"f16"}, pages = {"auto"};
   int repeats = 5;
+  bool stages = false;               ///< also what each kind of operation takes
   BenchFormat format = BenchFormat::table;
   std::string report;               ///< a file to write everything to as JSON; empty: none
 };

@@ -14,9 +14,9 @@ constexpr const char* bench_footer =
     "Options that take lists (1,2,4) are axes: every combination is measured. Tests: fill, a prompt into an empty\n"
     "context, measured once on the way to each depth; prefill, -p tokens at once; decode, -n tokens one by one.\n"
     "Random tokens; the context is cut back between repeats; median, least and most of the repeats are shown.\n"
-    "TTFT is the time from a prompt to its first sampled token. GB/s counts the weights and cached keys and values\n"
-    "read for each decoded token; the memory's own rate is read right after, with as many threads.\n"
-    "With fills up to 75% or more a second table shows the peak, the rate at 75%, what is retained, and the longest\n"
+    "TTFT is the time from a prompt to its first sampled token. GB/s counts weights, cached keys and values and\n"
+    "recurrent states, each once a step; GOP/s the products of 8-bit integers. The shares are of what as many threads\n"
+    "read from memory and compute in registers at best, measured right after.\n"    "With fills up to 75% or more a second table shows the peak, the rate at 75%, what is retained, and the longest\n"
     "prompt whose first token comes within 15 s. Ctrl-C prints what has been measured.";
 
 }  // namespace
@@ -45,6 +45,7 @@ void add_bench(CLI::App& program, int& code) {
   command->add_option("--isa", t.isas, "lower instruction sets of the CPU, e.g. avx2,scalar");
   command->add_option("--kv-type", t.kv_types, "types of cached keys and values: f16, f32, q8_0, q4_0")->capture_default_str();
   command->add_option("--pages", t.pages, "where weights lie: auto, huge, mmap")->capture_default_str();
+  command->add_flag("--stages", a.stages, "also what each kind of operation takes: time, GB/s, GOP/s, share of what is possible");
   command->add_flag("--json", t.json, "print one JSON object");
   command->add_flag("--csv", t.csv, "print comma-separated values, one line for each test");
   command->add_flag("--md", t.markdown, "print Markdown tables");

@@ -15,6 +15,7 @@ void add_logits(CLI::App& program, int& code);
 void add_embed(CLI::App& program, int& code);
 void add_perplexity(CLI::App& program, int& code);
 void add_bench(CLI::App& program, int& code);
+void add_bench_compare(CLI::App& program, int& code);
 void add_devices(CLI::App& program, int& code);
 void add_selftest(CLI::App& program, int& code);
 void add_imatrix(CLI::App& program, int& code);

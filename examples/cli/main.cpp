@@ -61,6 +61,7 @@ int run_program(int argc, char** argv) {
   cli::add_embed(program, code);
   cli::add_perplexity(program, code);
   cli::add_bench(program, code);
+  cli::add_bench_compare(program, code);
   cli::add_devices(program, code);
   cli::add_selftest(program, code);
   cli::add_imatrix(program, code);

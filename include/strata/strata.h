@@ -26,6 +26,7 @@
 #include "strata/export.h"
 #include "strata/file.h"
 #include "strata/result.h"
+#include "strata/roofline.h"
 #include "strata/tokenizer.h"
 
 namespace strata {
@@ -289,6 +290,12 @@ class STRATA_API Session {
 
   /// From now on the model is changed by these adapters, in this order. What was computed under others is forgotten.
   Result<void> set_adapters(std::span<const AdapterUse> adapters);
+
+  /// From now on the steps that this session takes part in are timed by kind of operation, on devices that can (cpu).
+  /// Results stay the same. A fork is not timed.
+  void start_profile();
+  /// What was measured since; ends it. Empty where none was started.
+  Profile take_profile();
 
   /// Writes the timeline to a file: tokens, cache, states, snapshots and logits. The file appears when it is complete.
   /// Samplers are not part of it; `generate` tells a sampler the whole prompt.

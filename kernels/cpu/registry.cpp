@@ -1,6 +1,7 @@
 // Owns: the choices among tables: by name, by type, the best. Knows no instruction set (isa_list_*.cpp do).
 #include <cstring>
 
+#include "kernels/cpu/isa/peaks.h"
 #include "kernels/cpu/kernels.h"
 
 namespace strata::kernels {
@@ -24,6 +25,13 @@ const IsaKernels* find_isa(const char* name) {
   for (const IsaKernels* isa : isa_tables())
     if (std::strcmp(isa->name, name) == 0) return isa->supported() ? isa : nullptr;
   return nullptr;
+}
+
+const PeakLoops& peak_loops(const IsaKernels& isa) {
+  const auto tables = isa_tables();
+  std::size_t i = 0;
+  while (i + 1 < tables.size() && tables[i] != &isa) ++i;
+  return *isa_peaks()[i];
 }
 
 const FormatKernels* find_format(const IsaKernels& isa, TensorType type) {

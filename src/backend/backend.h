@@ -98,12 +98,22 @@ struct SequenceStep {
   }
 };
 
+/// What parts of a step took, for somebody who asked. A device that cannot tell leaves it empty.
+struct StepTimes {
+  struct Part {
+    std::span<const int> nodes;  ///< computed together; they live as long as the program
+    double seconds;
+  };
+  std::vector<Part> parts;
+};
+
 /// One step; valid until the call returns (a device that runs later copies it).
 struct Step {
   std::span<const std::int32_t> tokens;     ///< [rows]
   std::span<const std::int32_t> positions;  ///< [rows]
   std::span<const std::int32_t> outputs;    ///< rows whose logits are wanted, ascending
   std::span<const SequenceStep> sequences;
+  StepTimes* times = nullptr;  ///< where not null, programs add to it
   std::size_t rows(graph::Rows kind) const { return kind == graph::Rows::tokens ? tokens.size() : outputs.size(); }
   /// SequenceStep::context of the sequence that a token row belongs to.
   int context_of(std::size_t row) const {
@@ -126,6 +136,12 @@ class Program {
   virtual std::uint64_t bytes() const = 0;  ///< of device memory for activations and scratch
 };
 
+/// See strata/roofline.h.
+struct Roofline {
+  double read_small_pages = 0, read_huge_pages = 0;  ///< bytes per second
+  double int8_operations = 0, f32_operations = 0;    ///< per second
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -141,6 +157,8 @@ class Device {
   virtual Result<std::unique_ptr<Program>> compile(const graph::Graph& graph, const graph::Stage& stage,
                                                    std::span<const Weight* const> weights,
                                                    const graph::Capacity& capacity) = 0;
+  /// What it reaches at best, measured now; `unsupported` where that is not offered.
+  virtual Result<Roofline> roofline() { return Error{ErrorCode::unsupported, info().id + ": does not measure what it reaches at best"}; }
 };
 
 /// Options that devices of this machine are opened with; each takes what concerns it.

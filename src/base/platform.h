@@ -48,6 +48,8 @@ class Pages {
   ~Pages();
   std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
+  /// Asks for pages of the default size even where the system would give huge ones by itself; before they are touched.
+  void refuse_huge();
 
  private:
   std::byte* data_ = nullptr;
@@ -58,6 +60,8 @@ class Pages {
 std::vector<int> physical_cores();
 /// Binds the calling thread to one logical processor; false where the system refuses.
 bool pin_thread(int processor);
+/// Bytes of the largest cache of a processor; 32 MiB where the system does not tell.
+std::size_t last_cache();
 /// Bytes of memory that could be taken without swapping; 0 where unknown.
 std::uint64_t available_memory();
 /// Bytes of memory in the machine, or in the process's limit (cgroup) when that is lower; 0 where unknown.

@@ -217,6 +217,10 @@ Result<Pages> Pages::allocate(std::size_t bytes, bool huge) {
   return pages;
 }
 
+void Pages::refuse_huge() {
+  if (data_ != nullptr) ::madvise(data_, size_, MADV_NOHUGEPAGE);  // a wish, too
+}
+
 Pages::Pages(Pages&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
@@ -378,6 +382,17 @@ bool pin_thread(int processor) {
   const bool pinned = ::sched_setaffinity(0, bytes, set) == 0;
   CPU_FREE(set);
   return pinned;
+}
+
+std::size_t last_cache() {
+  std::uint64_t largest = 0;
+  for (int index = 0; index < 8; ++index) {
+    const auto text = read_small(str("/sys/devices/system/cpu/cpu0/cache/index", index, "/size"));  // "512K"
+    if (!text) break;
+    const std::uint64_t unit = text->ends_with('M') ? 1024 * 1024 : text->ends_with('K') ? 1024 : 1;
+    largest = std::max(largest, std::min<std::uint64_t>(number_in(*text).value_or(0), 1 << 20) * unit);
+  }
+  return largest != 0 ? static_cast<std::size_t>(largest) : std::size_t{32} << 20;
 }
 
 std::uint64_t available_memory() {

@@ -27,6 +27,14 @@ std::vector<DeviceInfo> devices() {
   return out;
 }
 
+Result<Roofline> measure_roofline(const std::string& device, int threads, const std::string& isa) {
+  auto opened = backend::open_device(device, {threads, isa});
+  if (!opened) return opened.error();
+  auto measured = (*opened)->roofline();
+  if (!measured) return measured.error();
+  return Roofline{measured->read_small_pages, measured->read_huge_pages, measured->int8_operations, measured->f32_operations};
+}
+
 Result<std::vector<SelftestCase>> selftest(const std::string& device, int threads, const std::string& isa,
                                            const std::function<bool(const SelftestCase&)>& on_case) {
   auto tested = backend::open_device(device, {threads, isa});

@@ -1,5 +1,6 @@
 // Owns: Session: one timeline of tokens, and stepping several of them together. Knows the engine; no text.
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "base/text.h"
@@ -162,7 +163,7 @@ class Stepper {
     }
     logits_.resize(logits ? outputs_.size() * static_cast<std::size_t>(engine_.vocabulary()) : 0);
     hidden_.resize(hidden ? outputs_.size() * static_cast<std::size_t>(engine_.embedding()) : 0);
-    auto ran = pass_->run({tokens_, positions_, outputs_, sequences}, engine_.pool(), logits_, hidden_);
+    auto ran = run_timed({tokens_, positions_, outputs_, sequences}, shares);
     for (const Share& share : shares) {
       Session::State& state = *states_[share.work];
       if (!ran) {
@@ -181,6 +182,20 @@ class Stepper {
       done_[share.work] += share.count;
       if (auto advanced = state.sequence->advance(share.count); !advanced) return advanced;
     }
+    return ran;
+  }
+
+  Result<void> run_timed(backend::Step step, std::span<const Share> shares) {
+    const bool timed = std::any_of(shares.begin(), shares.end(), [&](const Share& s) { return states_[s.work]->profiler.has_value(); });
+    if (!timed) return pass_->run(step, engine_.pool(), logits_, hidden_);
+    using Clock = std::chrono::steady_clock;
+    backend::StepTimes times;
+    step.times = &times;
+    const auto start = Clock::now();
+    auto ran = pass_->run(step, engine_.pool(), logits_, hidden_);
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    for (const Share& share : shares)
+      if (auto& profiler = states_[share.work]->profiler; profiler && ran) profiler->add(*pass_->graph, pass_->stages, step, times, seconds);
     return ran;
   }
 
@@ -287,6 +302,15 @@ Result<int> Session::sync(std::span<const Token> tokens) {
   auto rest = tokens.subspan(state.tokens.size());
   if (auto evaluated = evaluate(rest); !evaluated) return evaluated.error();
   return static_cast<int>(rest.size());
+}
+
+void Session::start_profile() { state_->profiler.emplace(backend::cache_type(state_->engine->kv_type())); }
+
+Profile Session::take_profile() {
+  Profile out;
+  if (state_->profiler) out = state_->profiler->profile();
+  state_->profiler.reset();
+  return out;
 }
 
 Result<Session> Session::fork() const {

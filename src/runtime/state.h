@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "runtime/engine.h"
+#include "runtime/profile.h"
 #include "strata/strata.h"
 #include "text/tokenizer.h"
 
@@ -62,6 +63,7 @@ struct Session::State {
   static constexpr int kMaxLead = 64;
   int prompt_end = 0;                ///< tokens of the last prompt that was generated from
   std::vector<float> prompt_logits;  ///< after it
+  std::optional<runtime::Profiler> profiler;  ///< while somebody wants a profile
   int lead = 4;  ///< how long before a prompt's end the next turn may differ: the tokens that open a thought; learned
   std::optional<runtime::Sequence> sequence;
 };

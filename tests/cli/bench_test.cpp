@@ -146,6 +146,100 @@ TEST_CASE("bench prints tables for terminals, Markdown and spreadsheets") {
   CHECK(j["rooflines"][0]["read_gb_per_s"]["small_pages"] > 0);
 }
 
+TEST_CASE("bench shows what each kind of operation takes") {
+  const std::vector<std::string> base{"-p", "16", "-n", "8", "-r", "2", "--threads", "1", "--stages"};
+  json j = bench(base);
+  const json& decode = j["rows"][0]["decode"];
+  double seconds = 0, bytes = 0;
+  std::set<std::string> operations;
+  for (const json& stage : decode["stages"]) {
+    seconds += stage["seconds"].get<double>();
+    bytes += stage["memory_bytes"].get<double>();
+    operations.insert(stage["operation"]);
+  }
+  CHECK(operations.contains("expert_linear"));
+  CHECK(operations.contains("delta_net"));
+  // The stages are the test, but for what lies between steps.
+  CHECK(seconds <= 8 / decode["min"].get<double>());
+  CHECK(bytes == Approx(8 * decode["bytes_per_token"].get<double>()));
+  CHECK(decode["int8_share"] > 0);
+  CHECK(decode["bandwidth_share"] > 0);
+  CHECK_FALSE(bench({"-p", "0", "-n", "4", "-r", "1"})["rows"][0]["decode"].contains("stages"));
+  std::vector<std::string> words{"bench", bundled};
+  words.insert(words.end(), base.begin(), base.end());
+  const std::string text = call(words).out;
+  CHECK(text.find("prefill 16 at depth 0") != std::string::npos);
+  CHECK(text.find("bound by") != std::string::npos);
+}
+
+namespace {
+
+/// A report of one test, "decode 8".
+std::string report_of(const std::string& file, const std::vector<double>& samples, int depth = 0) {
+  json row{{"depth", depth}, {"device", "cpu"}, {"isa", ""}, {"threads", 1}, {"kv_type", "f16"}, {"pages", "huge"}, {"batch", 512}, {"sequences", 1}};
+  row["decode"] = {{"tokens", 8}, {"samples", samples}};
+  const fs::path path = scratch() / file;
+  program::write_file(path, json{{"model", "m.gguf"}, {"rows", {row}}}.dump());
+  return path.string();
+}
+
+}  // namespace
+
+TEST_CASE("bench-compare tells noise from differences") {
+  auto compare = [](const std::vector<double>& before, const std::vector<double>& after, std::vector<std::string> more = {}) {
+    std::vector<std::string> words{"bench-compare", report_of("before.json", before), report_of("after.json", after), "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return call(words);
+  };
+  auto p = [&](const std::vector<double>& before, const std::vector<double>& after) {
+    Outcome o = compare(before, after);
+    REQUIRE(o.code == 0);
+    return json::parse(o.out)["rows"][0]["p"].get<double>();
+  };
+  // Exact values of the test, by counting orders: 2 / 20, 2 / 252, 48 / 70, and 1 where the middles are the same.
+  CHECK(p({1, 2, 3}, {4, 5, 6}) == Approx(0.1));
+  CHECK(p({1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}) == Approx(2.0 / 252));
+  CHECK(p({1, 3, 5, 7}, {2, 4, 6, 8}) == Approx(48.0 / 70));
+  CHECK(p({1, 4}, {2, 3}) == Approx(1));
+  CHECK(p({1}, {2}) == Approx(1));
+  // Ties: u = 1, mean 12.5, variance 25 / 12 (11 - (24 + 6) / 90), so z = 11 / 4.714 = 2.333.
+  CHECK(p({1, 2, 3, 4, 4}, {4, 5, 6, 7, 7}) == Approx(0.0196).margin(0.0001));
+  CHECK(p({5, 5, 5}, {5, 5, 5}) == Approx(1));
+
+  Outcome o = compare({10, 11, 12, 13, 14}, {5, 6, 7, 8, 9});
+  json row = json::parse(o.out)["rows"][0];
+  CHECK(row["verdict"] == "slower");
+  CHECK(row["ratio"].get<double>() == Approx(7.0 / 12));
+  CHECK(json::parse(compare({5, 6, 7, 8, 9}, {10, 11, 12, 13, 14}).out)["rows"][0]["verdict"] == "faster");
+  CHECK(json::parse(compare({10, 11, 12}, {5, 6, 7}).out)["rows"][0]["verdict"] == "");  // too few to tell
+
+  Outcome failed = compare({10, 11, 12, 13, 14}, {5, 6, 7, 8, 9}, {"--fail-above", "10"});
+  CHECK(failed.code == 1);
+  CHECK(failed.err.find("decode 8, device cpu") != std::string::npos);
+  CHECK(compare({10, 11, 12, 13, 14}, {5, 6, 7, 8, 9}, {"--fail-above", "50"}).code == 0);
+  CHECK(compare({10, 11, 12}, {5, 6, 7}, {"--fail-above", "10"}).code == 0);
+  CHECK(compare({5, 6, 7, 8, 9}, {10, 11, 12, 13, 14}, {"--fail-above", "10"}).code == 0);
+
+  const std::string good = report_of("good.json", {1, 2});
+  program::write_file(scratch() / "bad.json", "{\"model\": 3}");
+  check_error({"bench-compare", good, (scratch() / "bad.json").string()}, 3, "bad.json");
+  check_error({"bench-compare", good, (scratch() / "none.json").string()}, 3, "none.json");
+  check_error({"bench-compare", good, report_of("deep.json", {1, 2}, 64)}, 3, "no test in common");
+  check_error({"bench-compare", good}, 2, "AFTER");
+  check_error({"bench-compare", good, good, "--alpha", "2"}, 2, "--alpha");
+}
+
+TEST_CASE("a report compares with itself") {
+  const std::string file = (scratch() / "self.json").string();
+  REQUIRE(call({"bench", bundled, "-p", "8", "-n", "4", "-d", "0,8", "-r", "3", "--report", file}).code == 0);
+  Outcome o = call({"bench-compare", file, file, "--fail-above", "0"});
+  CHECK(o.code == 0);
+  CHECK(lines(o.out).size() == 7);  // a line, a heading, five tests
+  CHECK(o.out.find("decode 4 at depth 8") != std::string::npos);
+  CHECK(o.out.find("1.000") != std::string::npos);
+  CHECK(o.out.find("slower") == std::string::npos);
+}
+
 TEST_CASE("bench tells what was measured before Ctrl-C") {
   Outcome o = call({"bench", bundled, "-p", "4", "-n", "4096", "-r", "100", "--json"}, {}, "timeout --foreground --preserve-status -s INT 3");
   CHECK(o.code == 130);
@@ -192,4 +286,36 @@ TEST_CASE("compare-peer measures pairs and fails below a ratio") {
   CHECK(with({"--baseline", (scratch() / "none").string()}).code == 3);
   CHECK(program::call_program(script, {"--model", bundled}).code == 2);
   CHECK(program::call_program(script, {"--model", bundled, "--peer-strata", (scratch() / "none").string(), "--strata", STRATA_PROGRAM}).code == 3);
+}
+
+TEST_CASE("plot-benchmarks draws reports") {
+  const std::string script = std::string(STRATA_SOURCE_DIR) + "/scripts/plot-benchmarks";
+  const fs::path out = scratch() / "plots";
+  fs::create_directory(out);
+  const std::string report = (scratch() / "plotted.json").string();
+  REQUIRE(call({"bench", bundled, "-p", "8", "-n", "2", "-r", "1", "--fill", "25,75", "--ctx", "128", "--report", report}).code == 0);
+  Outcome o = program::call_program(script, {"--out", out.string(), report});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  for (const char* name : {"decode.svg", "ttft.svg", "roofline.svg"}) {
+    INFO(name);
+    const std::string svg = strata::test::read_text((out / name).string());
+    CHECK(svg.rfind("<svg ", 0) == 0);
+    CHECK(svg.find("</svg>") != std::string::npos);
+    CHECK(svg.find("strata-tiny") != std::string::npos);
+    CHECK(svg.find("nan") == std::string::npos);
+  }
+  CHECK(program::call_program(script, {"--out", out.string(), (scratch() / "in").string()}).code == 1);
+  CHECK(program::call_program(script, {"--out", (scratch() / "none").string(), report}).code == 1);
+}
+
+TEST_CASE("the check for regressions refuses what it cannot do") {
+  const std::string script = std::string(STRATA_SOURCE_DIR) + "/bench/regression";
+  CHECK(program::call_program(script, {"--help"}).out.find("--baseline") != std::string::npos);
+  Outcome o = program::call_program(script, {"--fly"});
+  CHECK(o.code == 2);
+  CHECK(o.err.find("--fly") != std::string::npos);
+  CHECK(program::call_program(script, {"--pairs"}).code == 2);
+  Outcome peer = program::call_program(script, {"--peer-bench", script, "--peer-lib", "/", "--ratios", (scratch() / "none").string()});
+  CHECK(peer.code == 2);
 }

@@ -25,7 +25,7 @@ std::string join(const std::vector<int>& ids, char separator = ',') {
 }
 
 const std::vector<std::string> commands{"run",        "chat",  "inspect", "tokenize", "detokenize", "template", "logits",
-                                        "perplexity", "embed", "bench", "devices", "selftest", "make-model", "imatrix",
+                                        "perplexity", "embed", "bench", "bench-compare", "devices", "selftest", "make-model", "imatrix",
                                         "quantize",   "split", "merge"};
 
 }  // namespace

@@ -1,7 +1,10 @@
 // Owns: the tests of the tables and the choices among them.
+#include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
 
+#include "kernels/cpu/peak.h"
 #include "kernels/fixture.h"
 
 using namespace strata;
@@ -40,4 +43,23 @@ TEST_CASE("every table has a kernel for every format with a decoder") {
     CHECK(find_format(*isa, TensorType::i32) == nullptr);
   }
   CHECK(formats::find(TensorType::i32) == nullptr);
+}
+
+TEST_CASE("peak loops count what they do and end in a number") {
+  alignas(64) float seed[kPeakSeedBytes / sizeof(float)];
+  std::fill(std::begin(seed), std::end(seed), 0.75f);
+  for (const IsaKernels* isa : isa_tables()) {
+    if (!isa->supported()) continue;
+    INFO(isa->name);
+    const PeakLoops& loops = peak_loops(*isa);
+    for (PeakLoop loop : {loops.int8, loops.f32}) {
+      float none = 0, sink = 0;
+      CHECK(loop(seed, 0, &none) == 0);
+      const std::int64_t one = loop(seed, 1, &sink);
+      CHECK(one > 0);
+      CHECK(loop(seed, 10, &sink) == 10 * one);
+      CHECK(std::isfinite(sink));
+      CHECK(sink != none);  // x <- 0.75 x + 0.75 moves, and so do sums of products
+    }
+  }
 }

@@ -26,7 +26,7 @@ foreach(object ${objects})
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
-    if(kind MATCHES "[DR]" AND name MATCHES "^_?_ZN6strata7kernels[0-9]+(scalar|avx2|avx512|neon)_(table|formats)E$")
+    if(kind MATCHES "[DR]" AND name MATCHES "^_?_ZN6strata7kernels[0-9]+(scalar|avx2|avx512|neon)_(table|formats|peaks)E$")
       math(EXPR tables "${tables} + 1")
     elseif(NOT name MATCHES "^DW\\.ref\\." AND NOT name MATCHES "xsimd.*(avx2|avx512|neon)"
        AND NOT name MATCHES "^_ZN5xsimd6kernel4wrap[0-9]+v[a-z0-9_]+E[0-9]+__")

@@ -39,6 +39,7 @@ Result<Compiled> Compiler::compile() {
   plan_activations(groups);
   rope_tables();
   for (const Group& group : groups) {
+    out_.groups.push_back(group);
     emit(group);
     release_activations();
     ++group_index_;
@@ -170,7 +171,7 @@ void Compiler::add(std::vector<Access> accesses, int grain, std::function<void(c
   });
   if (barrier) pending_.clear();
   pending_.insert(pending_.end(), accesses.begin(), accesses.end());
-  out_.calls.push_back({barrier, grain, std::move(run)});
+  out_.calls.push_back({barrier, grain, static_cast<int>(out_.groups.size()) - 1, std::move(run)});
 }
 
 Cut Compiler::follow(const Array& a, Cut fallback) const {

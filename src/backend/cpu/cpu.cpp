@@ -6,6 +6,7 @@
 
 #include "backend/cpu/compiler.h"
 #include "backend/cpu/program.h"
+#include "backend/cpu/roofline.h"
 #include "backend/cpu/state.h"
 #include "backend/cpu/team.h"
 #include "backend/cpu/weight.h"
@@ -55,6 +56,11 @@ class CpuDevice final : public Device {
     auto program = cpu::Program::make(graph, stage, capacity, *std::move(compiled), team_, team_mutex_);
     if (!program) return program.error();
     return std::unique_ptr<Program>(*std::move(program));
+  }
+  Result<Roofline> roofline() override {
+    std::lock_guard lock(team_mutex_);
+    if (auto started = team_.start(); !started) return started.error();
+    return cpu::measure_roofline(team_, isa_);
   }
 
  private:

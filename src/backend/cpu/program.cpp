@@ -30,7 +30,8 @@ Program::Program(const graph::Graph& graph, const graph::Stage& stage, const gra
       capacity_(capacity),
       compiled_(std::move(compiled)),
       team_(team),
-      team_mutex_(team_mutex) {
+      team_mutex_(team_mutex),
+      spent_(compiled_.calls.size()) {
   for (std::size_t i = 0; i < compiled_.calls.size(); ++i) {
     if (i == 0 || compiled_.calls[i].barrier) {
       phases_.push_back(i);
@@ -141,19 +142,43 @@ Result<void> Program::run(const backend::Step& step, backend::StateStore& store)
   if (auto started = team_.start(); !started) return started;
   StepView view{step,           *state, team_.size(), memory_.data(), scratch_.data(), stride(compiled_.scratch_bytes),
                 places_.data(), *depth, partials_.data()};
+  if (step.times)
+    for (std::atomic<std::int64_t>& spent : spent_) spent = 0;
   struct Context {
-    const Program& program;
+    Program& program;
     const StepView& view;
-  } context{*this, view};
+    bool timed;
+  } context{*this, view, step.times != nullptr};
   team_.run(
       parts_,
       [](void* pointer, std::size_t phase, Share share) {
         const auto& job = *static_cast<const Context*>(pointer);
         for (std::size_t i = job.program.phases_[phase]; i < job.program.phases_[phase + 1]; ++i)
-          job.program.compiled_.calls[i].run(job.view, share);
+          job.program.call(i, job.view, share, job.timed);
       },
       &context);
+  if (step.times) add_times(*step.times);
   return {};
+}
+
+void Program::call(std::size_t i, const StepView& view, Share share, bool timed) {
+  const Call& call = compiled_.calls[i];
+  if (!timed) return call.run(view, share);
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  call.run(view, share);
+  spent_[i] += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+}
+
+void Program::add_times(backend::StepTimes& times) const {
+  for (std::size_t i = 0; i < compiled_.calls.size(); ++i) {
+    const int group = compiled_.calls[i].group;
+    if (group < 0) continue;
+    const double seconds = 1e-9 * static_cast<double>(spent_[i]) / team_.size();
+    const bool goes_on = i > 0 && compiled_.calls[i - 1].group == group;
+    if (goes_on) times.parts.back().seconds += seconds;
+    else times.parts.push_back({compiled_.groups[static_cast<std::size_t>(group)], seconds});
+  }
 }
 
 std::uint64_t Program::bytes() const {

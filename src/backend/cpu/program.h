@@ -2,6 +2,7 @@
 // Knows no operation: calls are closures that the compiler made.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -56,6 +57,7 @@ struct StepView {
 struct Call {
   bool barrier;  ///< whether threads wait for one another before it
   int grain;     ///< parts for each thread that it is worth cutting into, so that threads can help one another out
+  int group;     ///< of Compiled::groups that it is a part of; -1: of none
   std::function<void(const StepView&, Share)> run;
 };
 
@@ -71,6 +73,7 @@ struct AttentionShape {
 /// What the compiler hands to a program.
 struct Compiled {
   std::vector<Call> calls;
+  std::vector<std::vector<int>> groups;  ///< nodes that are computed together
   graph::Arena arena;
   std::size_t memory_bytes = 0;   ///< the arena and everything else that threads share
   std::size_t scratch_bytes = 0;  ///< per thread
@@ -97,6 +100,10 @@ class Program final : public backend::Program {
 
   Result<void> check(const backend::Step& step) const;
   Result<void> check_transfer(const std::vector<int>& allowed, int tensor, std::size_t count) const;
+  /// Runs a part of call i.
+  void call(std::size_t i, const StepView& view, Share share, bool timed);
+  /// What each group took: the time of all threads, over their number.
+  void add_times(backend::StepTimes& times) const;
   /// Fills `places_` and makes room for what depends on the depth; returns the depth.
   Result<int> prepare(const backend::Step& step, const State& state);
 
@@ -111,6 +118,7 @@ class Program final : public backend::Program {
   std::vector<int> parts_;           ///< of each phase
   std::vector<RowPlace> places_;
   std::vector<float> partials_;
+  std::vector<std::atomic<std::int64_t>> spent_;  ///< nanoseconds of all threads, by call, in the last timed run
 };
 
 }  // namespace strata::cpu
