@@ -67,7 +67,7 @@ class Tests {
   Result<void> run(const std::vector<Depth>& depths, int context) {
     prompts_ = positive(a_.prompt);
     decodes_ = positive(a_.decode);
-    steps_ = depths.size() * (prompts_.size() + decodes_.size()) * static_cast<std::size_t>(a_.repeats + 1);
+    steps_ = depths.size() * (1 + (prompts_.size() + decodes_.size()) * static_cast<std::size_t>(a_.repeats + 1));
     for (int s = 0; s < setting_.sequences; ++s) {
       auto session = Session::create(model_, {.context = context});
       if (!session) return session.error();
@@ -99,6 +99,7 @@ class Tests {
   /// `count` tokens of each sequence, `step` of them at a time.
   Result<void> feed(int count, int step) {
     for (int done = 0; done < count; done += step) {
+      bar_.update((static_cast<double>(done_) + static_cast<double>(done) / count) / static_cast<double>(steps_));
       if (interrupted()) return Error{ErrorCode::cancelled, "interrupted"};
       std::vector<std::vector<Token>> tokens;
       std::vector<Work> work;
@@ -122,6 +123,7 @@ class Tests {
   /// seconds so far are those of a prompt of this length.
   Result<void> fill(const Depth& depth) {
     if (auto cut = truncate(filled_); !cut) return cut;
+    ++done_;
     if (depth.tokens == filled_) return {};
     const double start = now_seconds();
     if (auto fed = feed(depth.tokens - filled_); !fed) return fed;
@@ -146,18 +148,19 @@ class Tests {
     BenchRow row = new_row(kind, tokens, depth);
     Session& first = sessions_.front();
     for (int repeat = 0; repeat <= a_.repeats; ++repeat) {
-      bar_.update(static_cast<double>(done_++) / static_cast<double>(steps_));
       if (auto cut = truncate(depth.tokens); !cut) return cut;
       if (repeat == 0 || a_.stages) first.start_profile();
       const double start = now_seconds();
       if (auto fed = feed(tokens, kind == BenchKind::decode ? 1 : setting_.batch); !fed) return fed;
       const double seconds = now_seconds() - start;
       const Profile profile = first.take_profile();
+      ++done_;
       if (repeat == 0) {
         count(row, profile);
         continue;
       }
       add(row.stages, profile);
+      row.steps_seconds += profile.seconds / a_.repeats;
       row.rates.push_back(static_cast<double>(tokens) * setting_.sequences / seconds);
       if (kind != BenchKind::prefill || setting_.sequences > 1) continue;
       sample();

@@ -38,7 +38,9 @@ struct BenchRow {
   std::vector<double> first_token;   ///< seconds from the prompt to its first sampled token; one sequence alone, no decode
   /// Of one repeat: bytes of weights, cache and states, and operations; see StageProfile.
   double memory_bytes = 0, int8_operations = 0, f32_operations = 0;
-  std::vector<strata::StageProfile> stages;  ///< with --stages: the mean of the repeats
+  /// With --stages: the mean of the repeats, and the seconds of the steps, in which threads also wait for one another.
+  std::vector<strata::StageProfile> stages;
+  double steps_seconds = 0;
 };
 
 /// What the machine reaches with the threads of a setting, measured in the same run.

@@ -52,7 +52,7 @@ void write_samples(JsonWriter& json, const std::vector<double>& samples) {
 }
 
 void write_stages(JsonWriter& json, const BenchRow& row) {
-  json.key("stages").begin_array();
+  json.member("steps_seconds", row.steps_seconds).key("stages").begin_array();
   for (const strata::StageProfile& s : row.stages) {
     json.begin_object().member("operation", s.operation).member("format", s.format).member("calls", s.calls).member("seconds", s.seconds);
     json.member("memory_bytes", s.memory_bytes).member("activation_bytes", s.activation_bytes).member("operations", s.operations);

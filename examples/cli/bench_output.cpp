@@ -86,12 +86,12 @@ TableText stages(const BenchReport& report, const BenchRow& row) {
   TableText out{{"operation", "format", ">calls", ">ms", ">of time", ">GB/s", ">GOP/s", ">of possible", "bound by"}, {}};
   const BenchSetting& setting = report.settings[row.setting];
   const BenchRoofline* most = report.roofline(setting);
-  double whole = 0;
-  for (const strata::StageProfile& stage : row.stages) whole += stage.seconds;
+  double rest = row.steps_seconds;
   for (const strata::StageProfile& s : row.stages) {
     if (s.seconds <= 0) continue;
+    rest -= s.seconds;
     const double moved = s.memory_bytes + s.activation_bytes;
-    std::vector<std::string> cells{s.operation, s.format, std::to_string(s.calls), fixed(1000 * s.seconds, 3), share_text(s.seconds / whole),
+    std::vector<std::string> cells{s.operation, s.format, std::to_string(s.calls), fixed(1000 * s.seconds, 3), share_text(s.seconds / row.steps_seconds),
                                    fixed(moved / s.seconds / 1e9, 1), s.operations > 0 ? fixed(s.operations / s.seconds / 1e9, 1) : ""};
     if (most) {
       const double memory = s.memory_bytes / s.seconds / report.bandwidth(setting);
@@ -101,6 +101,7 @@ TableText stages(const BenchReport& report, const BenchRow& row) {
     }
     out.rows.push_back(std::move(cells));
   }
+  out.rows.push_back({"waiting", "", "", fixed(1000 * rest, 3), share_text(rest / row.steps_seconds), "", "", "", ""});
   return out;
 }
 
