@@ -336,4 +336,6 @@ TEST_CASE("the check for regressions refuses what it cannot do") {
   CHECK(program::call_program(script, {"--pairs"}).code == 2);
   Outcome peer = program::call_program(script, {"--peer-bench", script, "--peer-lib", "/", "--ratios", (scratch() / "none").string()});
   CHECK(peer.code == 2);
+  CHECK(peer.err.find("--record") != std::string::npos);
+  CHECK(program::call_program(script, {"--record"}).code == 2);
 }
