@@ -317,9 +317,23 @@ std::vector<BenchUse> uses(const BenchReport& report) {
   return out;
 }
 
+namespace {
+
+/// Whether the file can be written, before minutes of measuring; an existing one is left as it is.
+bool writable(const std::string& path) {
+  std::error_code error;
+  const bool existed = std::filesystem::exists(path, error);
+  const bool fine = std::ofstream(path, std::ios::binary | std::ios::app).good();
+  if (fine && !existed) std::filesystem::remove(path, error);
+  return fine;
+}
+
+}  // namespace
+
 int run_bench(const BenchArguments& a) {
   if (positive(a.prompt).empty() && positive(a.decode).empty() && a.fills.empty())
     return report(exit_usage, "nothing to measure: -p and -n are both 0");
+  if (!a.report.empty() && !writable(a.report)) return report(exit_file, "--report " + a.report + ": cannot be written");
   BenchReport result;
   auto measured = measure(a, result);
   if (!measured && result.rows.empty()) return report(measured.error());
