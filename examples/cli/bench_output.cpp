@@ -81,6 +81,11 @@ TableText rates(const BenchReport& report) {
   return out;
 }
 
+/// Whether the device told what operations took.
+bool timed(const BenchRow& row) {
+  return std::any_of(row.stages.begin(), row.stages.end(), [](const strata::StageProfile& stage) { return stage.seconds > 0; });
+}
+
 /// What the operations of one test take. The share is that of the limit that is nearer, memory or arithmetic.
 TableText stages(const BenchReport& report, const BenchRow& row) {
   TableText out{{"operation", "format", ">calls", ">ms", ">of time", ">GB/s", ">GOP/s", ">of possible", "bound by"}, {}};
@@ -146,6 +151,8 @@ std::vector<std::string> notes(const BenchReport& report, bool with_uses) {
                   " GB/s from small pages, " + fixed(r.reach.read_huge_pages / 1e9, 1) + " GB/s from huge pages; int8 " +
                   fixed(r.reach.int8_operations / 1e9, 0) + " GOP/s, f32 " + fixed(r.reach.f32_operations / 1e9, 0) + " GOP/s");
   out.push_back("peak memory " + byte_text(report.peak_memory));
+  if (std::any_of(report.rows.begin(), report.rows.end(), [](const BenchRow& row) { return !row.stages.empty() && !timed(row); }))
+    out.push_back("--stages: not every device here can tell what its operations take");
   if (with_uses)
     out.push_back("context of " + std::to_string(report.context) + " tokens; comfortable: the longest prompt whose first token comes within " +
                   fixed(comfortable_seconds, 0) + " s, on the lines between measured fills");
@@ -192,7 +199,7 @@ void print_table(const BenchReport& report) {
     print_terminal(summary);
   }
   for (const BenchRow& row : report.rows) {
-    if (row.stages.empty()) continue;
+    if (!timed(row)) continue;
     std::printf("\n%s\n", stage_title(report, row).c_str());
     print_terminal(stages(report, row));
   }
@@ -208,7 +215,7 @@ void print_markdown(const BenchReport& report) {
     print_markdown(summary);
   }
   for (const BenchRow& row : report.rows) {
-    if (row.stages.empty()) continue;
+    if (!timed(row)) continue;
     std::printf("\n%s\n\n", stage_title(report, row).c_str());
     print_markdown(stages(report, row));
   }

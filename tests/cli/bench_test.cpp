@@ -169,6 +169,10 @@ TEST_CASE("bench shows what each kind of operation takes") {
   const std::string text = call(words).out;
   CHECK(text.find("prefill 16 at depth 0") != std::string::npos);
   CHECK(text.find("bound by") != std::string::npos);
+  // ref cannot tell.
+  const std::string untimed = call({"bench", bundled, "-p", "2", "-n", "0", "-r", "1", "--device", "ref", "--stages"}).out;
+  CHECK(untimed.find("bound by") == std::string::npos);
+  CHECK(untimed.find("--stages: not every device") != std::string::npos);
 }
 
 namespace {
