@@ -20,6 +20,7 @@ enum class Code : unsigned char {
 struct Blocks32 {
   static constexpr int parts = 1;              ///< 32-element parts of a block
   static constexpr bool scales_of_16 = false;  ///< whether a part has two scales
+  static constexpr int most = 128;             ///< the largest code
 };
 
 /// Integer dot products over blocks of a few times 32 weights with floating-point scales.

@@ -22,7 +22,7 @@ namespace strata::kernels {
 
 /// Unpack gives, for a block: d(), under `d_factor` where there is one; scales() as V::Scales; codes<j>() for j in [0, 4) as
 /// V::Codes (64 codes); and, unless these are V::Signed, mins() as V::Mins with either dmin() or their factor under d,
-/// `zero_point`. Where two groups each have the same scale it may say `scales_by_32`.
+/// `zero_point`, and the largest code, `most`. Where two groups each have the same scale it may say `scales_by_32`.
 template <class V, class Block, class Unpack>
 struct Tile256 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_256;

@@ -19,7 +19,8 @@
 
 namespace strata::kernels {
 
-/// Unpack, a Blocks32, says the `code` and, where that is centred, its `zero_point`. For the N parts from part P of a
+/// Unpack, a Blocks32, says the `code`, where that is not plain the largest, `most`, and where it is
+/// centred the `zero_point`. For the N parts from part P of a
 /// block on (for blocks of one part: for the first parts of N blocks) it gives codes<N, P>(const Block*) as V::Bytes; for
 /// a block scale(), or with scales_of_16 scale(half), where `half` counts the halves of its parts, as a type that
 /// formats::to_float takes, and for affine codes also offset().

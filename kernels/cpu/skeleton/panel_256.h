@@ -2,8 +2,8 @@
 //
 // Making a panel costs about as much as its product with three tokens (Q4_K) to ten (IQ2_XS). Then a weight vector is
 // read once for several tokens, whose activations are broadcast to the rows of several panels, and no sum runs across
-// lanes. The activations of eight tokens are packed: word by word, each of all tokens. All codes are unsigned here: signed ones get 128 added, and what
-// that is too much joins the minima.
+// lanes. The activations of eight tokens are packed: word by word, each of all tokens. Where a vocabulary wants codes unsigned, signed ones get 128
+// added, and what that is too much joins the minima.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,10 @@ struct alignas(32) Packed256 {
   float d[8];
 };
 
-/// One block of each row. `min` are pairs of groups; they are subtracted under `dmin`, or added under `d` where `joined`.
+/// Minima are subtracted under `dmin`, or joined: added to the products under `d`.
+enum class Minima : unsigned char { apart, joined, none };
+
+/// One block of each row. `min` are pairs of groups.
 template <class V, int Groups>
 struct alignas(64) PanelPart256 {
   std::uint8_t codes[64][4 * V::panel_rows];  ///< words of four
@@ -38,8 +41,9 @@ struct alignas(64) PanelPart256 {
   float d[V::panel_rows], dmin[V::panel_rows];
 };
 
-/// The product of a panel, the same for all formats that agree on how many groups have a scale and where minima go.
-template <class V, int Groups, bool joined>
+/// The product of a panel, the same for all formats that agree on how many groups have a scale, where minima go, whether
+/// codes are signed, and how many words' products can be added before they are widened.
+template <class V, int Groups, Minima minima, bool is_signed, int at_once>
 struct PanelProduct256 {
   using Part = PanelPart256<V, Groups>;
   using Packed = Packed256<Groups>;
@@ -75,7 +79,7 @@ struct PanelProduct256 {
     };
     Ints dot[R][T];
     each([&](auto r, auto t) __attribute__((always_inline)) { dot[r][t] = V::no_ints(); });
-    unroll<Groups / 2>([&](auto g) __attribute__((always_inline)) {
+    if constexpr (minima != Minima::none) unroll<Groups / 2>([&](auto g) __attribute__((always_inline)) {
       Ints min[R];
       unroll<R>([&](auto r) __attribute__((always_inline)) { min[r] = V::load_ints(w[r]->min[g]); });
       unroll<T>([&](auto t) __attribute__((always_inline)) {
@@ -83,7 +87,7 @@ struct PanelProduct256 {
         unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = V::add_pairs(dot[r][t], min[r], sums); });
       });
     });
-    if constexpr (!joined) {
+    if constexpr (minima == Minima::apart) {
       each([&](auto r, auto t) __attribute__((always_inline)) {
         sum[r][t] = V::subtract_product(sum[r][t], V::mul(V::load(w[r]->dmin), V::set(x.d[lane + t])), dot[r][t]);
         dot[r][t] = V::no_ints();
@@ -91,19 +95,23 @@ struct PanelProduct256 {
     }
     constexpr int words = 64 / Groups;
     for (int g = 0; g < Groups; ++g) {
-      Ints of_group[R][T];
-      each([&](auto r, auto t) __attribute__((always_inline)) { of_group[r][t] = V::no_ints(); });
-      unroll<words>([&](auto i) __attribute__((always_inline)) {
-        Ints codes[R];
-        unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = V::load_ints(w[r]->codes[words * g + i]); });
-        unroll<T>([&](auto t) __attribute__((always_inline)) {
-          const Ints q = V::set_ints(x.words[words * g + i][lane + t]);
-          unroll<R>([&](auto r) __attribute__((always_inline)) { of_group[r][t] = V::add_words(of_group[r][t], codes[r], q); });
+      constexpr int some = words < at_once ? words : at_once;
+      unroll<words / some>([&](auto n) __attribute__((always_inline)) {
+        typename V::Narrow of_group[R][T];
+        each([&](auto r, auto t) __attribute__((always_inline)) { of_group[r][t] = V::begin(V::no_ints()); });
+        unroll<some>([&](auto i) __attribute__((always_inline)) {
+          const int word = words * g + some * n + i;
+          decltype(V::template load_codes<is_signed>(nullptr)) codes[R];
+          unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = V::template load_codes<is_signed>(w[r]->codes[word]); });
+          unroll<T>([&](auto t) __attribute__((always_inline)) {
+            const Ints q = V::set_ints(x.words[word][lane + t]);
+            unroll<R>([&](auto r) __attribute__((always_inline)) { of_group[r][t] = V::add_words(of_group[r][t], codes[r], q); });
+          });
         });
-      });
-      unroll<R>([&](auto r) __attribute__((always_inline)) {
-        const Ints scale = V::load_ints(w[r]->scale[g]);
-        unroll<T>([&](auto t) __attribute__((always_inline)) { dot[r][t] = V::add_scaled(dot[r][t], of_group[r][t], scale); });
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+          const Ints scale = V::load_ints(w[r]->scale[g]);
+          unroll<T>([&](auto t) __attribute__((always_inline)) { dot[r][t] = V::add_scaled(dot[r][t], of_group[r][t], scale); });
+        });
       });
     }
     each([&](auto r, auto t) __attribute__((always_inline)) {
@@ -120,7 +128,13 @@ struct Panel256<V, Block, Unpack> {
   static constexpr int rows = V::panel_rows;
   static constexpr bool has_dmin = requires(const Block& b) { Unpack::dmin(b); };
   static constexpr bool has_mins = requires(const Block& b) { Unpack::mins(b); };
-  using Product = PanelProduct256<V, groups, !has_dmin>;
+  static constexpr bool is_signed = !has_mins && V::signed_panels;
+  static constexpr Minima minima = has_dmin ? Minima::apart : is_signed ? Minima::none : Minima::joined;
+  static constexpr int most = [] {
+    if constexpr (has_mins) return Unpack::most;
+    return 128;
+  }();
+  using Product = PanelProduct256<V, groups, minima, is_signed, V::template words_at_once<most>>;
   using Packed = typename Product::Packed;
 
   static constexpr std::size_t bytes(int k) { return static_cast<std::size_t>(k / 256) * sizeof(Part); }
@@ -164,7 +178,7 @@ struct Panel256<V, Block, Unpack> {
         d[r] = Unpack::d(block);
         if constexpr (has_dmin) dmin[r] = Unpack::dmin(block);
       }
-      for (int j = 0; j < 4; ++j) V::transpose(codes[j][0], panel[b].codes[16 * j]);
+      for (int j = 0; j < 4; ++j) V::template transpose<64>(codes[j][0], panel[b].codes[16 * j]);
       fill_scales(words[0], panel[b]);
       typename V::F factor = V::load(d);
       if constexpr (requires { Unpack::d_factor; }) factor = V::mul(factor, V::set(Unpack::d_factor));
@@ -175,7 +189,7 @@ struct Panel256<V, Block, Unpack> {
 
   static void fill_scales(const std::int16_t* words, Part& part) {
     alignas(64) std::int16_t pairs[16][rows][2];
-    V::transpose(reinterpret_cast<const std::uint8_t*>(words), reinterpret_cast<std::uint8_t*>(pairs));
+    V::template transpose<64>(reinterpret_cast<const std::uint8_t*>(words), reinterpret_cast<std::uint8_t*>(pairs));
     unroll<8>([&](auto g) __attribute__((always_inline)) {
       const typename V::Ints scales = V::load_ints(pairs[g]);
       V::store_ints(part.scale[g * groups / 8], V::even_words(scales));
@@ -186,7 +200,7 @@ struct Panel256<V, Block, Unpack> {
       else if constexpr (!has_dmin) return V::words_times(V::load_ints(pairs[8 + g]), -Unpack::zero_point);
       else return V::load_ints(pairs[8 + g]);
     };
-    unroll<groups / 2>([&](auto g) __attribute__((always_inline)) {
+    if constexpr (minima != Minima::none) unroll<groups / 2>([&](auto g) __attribute__((always_inline)) {
       if constexpr (groups == 16) V::store_ints(part.min[g], min(g));
       else V::store_ints(part.min[g], V::pair_evens(min(2 * g), min(2 * g + 1)));
     });

@@ -45,8 +45,9 @@ struct alignas(64) PanelPart32 : PanelOffsets<V, affine> {
   float d[V::blocks][Scales][V::panel_rows];                        ///< one to a part, or to each half of it
 };
 
-/// The product of a panel, the same for all formats that agree on scales, offsets and what is to be taken off.
-template <class V, int Scales, bool affine>
+/// The product of a panel, the same for all formats that agree on scales, offsets, whether codes are signed, and how many
+/// words' products can be added before they are widened.
+template <class V, int Scales, bool affine, bool is_signed, int at_once>
 struct PanelProduct32 {
   using Packed = Packed32<Scales, affine>;
   using Part = PanelPart32<V, Scales, affine>;
@@ -87,13 +88,20 @@ struct PanelProduct32 {
       each([&](auto r, auto t) __attribute__((always_inline)) {
         dot[r][t] = affine ? V::no_ints() : V::set_ints(x.start[half][lane + t]);
       });
-      unroll<words>([&](auto i) __attribute__((always_inline)) {
-        Ints codes[R];
-        unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = V::load_ints(w[r]->codes[in_part][words * half + i]); });
-        unroll<T>([&](auto t) __attribute__((always_inline)) {
-          const Ints q = V::set_ints(x.words[words * half + i][lane + t]);
-          unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = V::add_words(dot[r][t], codes[r], q); });
+      constexpr int some = words < at_once ? words : at_once;
+      unroll<words / some>([&](auto n) __attribute__((always_inline)) {
+        typename V::Narrow products[R][T];
+        each([&](auto r, auto t) __attribute__((always_inline)) { products[r][t] = V::begin(dot[r][t]); });
+        unroll<some>([&](auto i) __attribute__((always_inline)) {
+          constexpr int word = words * half + some * n + i;
+          decltype(V::template load_codes<is_signed>(nullptr)) codes[R];
+          unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = V::template load_codes<is_signed>(w[r]->codes[in_part][word]); });
+          unroll<T>([&](auto t) __attribute__((always_inline)) {
+            const Ints q = V::set_ints(x.words[word][lane + t]);
+            unroll<R>([&](auto r) __attribute__((always_inline)) { products[r][t] = V::add_words(products[r][t], codes[r], q); });
+          });
         });
+        each([&](auto r, auto t) __attribute__((always_inline)) { dot[r][t] = V::end(dot[r][t], products[r][t]); });
       });
       each([&](auto r, auto t) __attribute__((always_inline)) {
         const F d = V::load(w[r]->d[in_part][half]), x_d = V::set(x.d[lane + t]);
@@ -117,7 +125,8 @@ struct Panel32<V, Block, Unpack> {
   static constexpr bool affine = code == Code::affine;
   using Part = PanelPart32<V, scales, affine>;
   static constexpr int excess = V::template excess<code, zero>;
-  using Product = PanelProduct32<V, scales, affine>;
+  static constexpr bool is_signed = code == Code::plain && V::signed_panels;
+  using Product = PanelProduct32<V, scales, affine, is_signed, V::template words_at_once<Unpack::most>>;
   using Packed = typename Product::Packed;
 
   static constexpr int units(int k) { return (k / 32 + at_once - 1) / at_once; }
@@ -167,14 +176,14 @@ struct Panel32<V, Block, Unpack> {
     for (int r = 0; r < rows; ++r) {
       const Block* block = row(r) + b;
       if constexpr (P == 0) unroll<((parts == 1 ? N : 1) * sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(block, next + 64 * line); });
-      V::store_bytes(V::template prepare<code, zero>(Unpack::template codes<N, P>(block)), codes[r]);
+      V::template store_bytes<code>(V::template prepare<code, zero>(Unpack::template codes<N, P>(block)), codes[r]);
       unroll<N>([&](auto i) __attribute__((always_inline)) {
         const Block& of_part = parts == 1 ? block[i] : *block;
         unroll<scales>([&](auto half) { d[i][half][r] = scale_of<P + i>(of_part, half); });
         if constexpr (affine) offset[i][r] = Unpack::offset(of_part);
       });
     }
-    V::transpose(codes[0], part.codes[0][0]);
+    V::template transpose<32 * at_once>(codes[0], part.codes[0][0]);
     unroll<N>([&](auto i) {
       unroll<scales>([&](auto half) { widen(d[i][half], part.d[i][half]); });
       if constexpr (affine) widen(offset[i], part.offset[i]);

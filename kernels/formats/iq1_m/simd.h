@@ -9,6 +9,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::IQ1_M> {
+  static constexpr int most = 18;
   using Block = formats::IQ1_M::Block;
 
   static constexpr int zero_point = 9;  // d / 8 * scale * (8 (t + 1) + 1 +- 1 - 9)

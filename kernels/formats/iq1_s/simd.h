@@ -9,6 +9,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::IQ1_S> {
+  static constexpr int most = 16;
   using Block = formats::IQ1_S::Block;
   static constexpr bool scales_by_32 = true;
 

@@ -12,6 +12,7 @@ struct Simd<V, formats::MXFP4> : Blocks32 {
   using Block = formats::MXFP4::Block;
 
   static constexpr Code code = Code::centred;
+  static constexpr int most = 24;
   static constexpr int zero_point = 12;
   template <int N, int>
   static auto codes(const Block* b) {

@@ -14,6 +14,7 @@ struct Simd<V, formats::NVFP4> : Blocks32 {
   static constexpr int parts = 2;
   static constexpr bool scales_of_16 = true;
   static constexpr Code code = Code::centred;
+  static constexpr int most = 24;
   static constexpr int zero_point = 12;
   template <int N, int P>
   static auto codes(const Block* b) {

@@ -12,6 +12,7 @@ struct Simd<V, formats::Q1_0> : Blocks32 {
 
   static constexpr int parts = 4;
   static constexpr Code code = Code::centred;
+  static constexpr int most = 2;
   static constexpr int zero_point = 1;
   template <int N, int P>
   static auto codes(const Block* b) {

@@ -12,6 +12,7 @@ struct Simd<V, formats::Q2_0> : Blocks32 {
 
   static constexpr int parts = 2;
   static constexpr Code code = Code::centred;
+  static constexpr int most = 3;
   static constexpr int zero_point = 1;
   template <int N, int P>
   static auto codes(const Block* b) {

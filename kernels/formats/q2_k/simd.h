@@ -9,6 +9,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::Q2_K> {
+  static constexpr int most = 3;
   using Block = formats::Q2_K::Block;
 
   static constexpr std::uint64_t nibbles = 0x0f0f0f0f0f0f0f0fu;

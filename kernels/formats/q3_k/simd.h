@@ -9,6 +9,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::Q3_K> {
+  static constexpr int most = 7;
   using Block = formats::Q3_K::Block;
 
   static constexpr int zero_point = 4;

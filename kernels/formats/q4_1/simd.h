@@ -11,6 +11,7 @@ struct Simd<V, formats::Q4_1> : Blocks32 {
   using Block = formats::Q4_1::Block;
 
   static constexpr Code code = Code::affine;
+  static constexpr int most = 15;
   template <int N, int>
   static auto codes(const Block* b) {
     return V::template nibbles_of_32<N>(b->q, sizeof(Block));

@@ -9,6 +9,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::Q4_K> {
+  static constexpr int most = 15;
   using Block = formats::Q4_K::Block;
   static constexpr bool scales_by_32 = true;
 

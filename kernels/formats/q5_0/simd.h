@@ -11,6 +11,7 @@ struct Simd<V, formats::Q5_0> : Blocks32 {
   using Block = formats::Q5_0::Block;
 
   static constexpr Code code = Code::centred;
+  static constexpr int most = 31;
   static constexpr int zero_point = 16;
   template <int N, int>
   static auto codes(const Block* b) {

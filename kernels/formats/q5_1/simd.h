@@ -11,6 +11,7 @@ struct Simd<V, formats::Q5_1> : Blocks32 {
   using Block = formats::Q5_1::Block;
 
   static constexpr Code code = Code::affine;
+  static constexpr int most = 31;
   template <int N, int>
   static auto codes(const Block* b) {
     return V::either(V::template nibbles_of_32<N>(b->q, sizeof(Block)), V::template choose<N, 16, 0>(b->high, sizeof(Block)));

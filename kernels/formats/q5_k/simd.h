@@ -9,6 +9,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::Q5_K> {
+  static constexpr int most = 31;
   using Block = formats::Q5_K::Block;
   static constexpr bool scales_by_32 = true;
 

@@ -8,6 +8,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::Q6_K> {
+  static constexpr int most = 63;
   using Block = formats::Q6_K::Block;
   static constexpr int zero_point = 32;
 

@@ -17,6 +17,7 @@ static constexpr ShiftsOfTrits kShifts;
 
 template <class V>
 struct Simd<V, formats::TQ1_0> {
+  static constexpr int most = 2;
   using Block = formats::TQ1_0::Block;
   static constexpr bool scales_by_32 = true;
 

@@ -8,6 +8,7 @@ namespace strata::kernels {
 
 template <class V>
 struct Simd<V, formats::TQ2_0> {
+  static constexpr int most = 3;
   using Block = formats::TQ2_0::Block;
   static constexpr bool scales_by_32 = true;
 

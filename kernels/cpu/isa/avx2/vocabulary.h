@@ -319,6 +319,71 @@ struct Avx2 {
     const __m256i all = _mm256_add_epi16(_mm256_add_epi16(a.lower, a.upper), _mm256_add_epi16(b.lower, b.upper));
     return _mm256_add_epi32(sum, add_pairs(all));
   }
+  // A panel of 8 rows. Products are summed in pairs to 16 bits; where codes are small, those of several words are added
+  // before they are widened, or multiplied by their group's scale, which is there in both halves of a word.
+  static constexpr int panel_rows = 8, panels_32 = 2, panel_tokens_32 = 4;
+  static constexpr bool signed_panels = true;
+  template <int>
+  static constexpr int panels_256 = 2;
+  template <int>
+  static constexpr int panel_tokens_256 = 4;
+  static void store256(void* p, __m256i v) { _mm256_store_si256(static_cast<__m256i*>(p), v); }
+  template <Code C>
+  static void store_bytes(Weights w, std::uint8_t* to) {
+    store256(to, w.sign);
+  }
+  static void store_codes(Codes u, std::uint8_t* to) {
+    store256(to, u.lower);
+    store256(to + 32, u.upper);
+  }
+  static void store_codes(const Signed& w, std::uint8_t* to) {
+    store256(to, _mm256_sign_epi8(w.magnitude.lower, w.sign.lower));
+    store256(to + 32, _mm256_sign_epi8(w.magnitude.upper, w.sign.upper));
+  }
+  static void store_scales(Scales s, std::int16_t* to) {
+    const __m128i even = _mm256_castsi256_si128(s), odd = _mm256_extracti128_si256(s, 1);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi16(even, odd));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 8), _mm_unpackhi_epi16(even, odd));
+  }
+  static void store_scales(NoScales, std::int16_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_set1_epi16(1));
+  }
+  static void store_mins(Mins m, std::int16_t* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), m); }
+  template <int Bytes>
+  static void transpose(const std::uint8_t* from, std::uint8_t* to) {
+    for (int i = 0; i < Bytes; i += 32)
+      OctetAvx::transpose([&](int r) { return from + Bytes * r + i; }, reinterpret_cast<std::int32_t*>(to + 8 * i));
+  }
+  template <class Row>
+  static void transpose_8(const Row& row, std::int32_t* to) {
+    OctetAvx::transpose(row, to);
+  }
+  static Ints set_ints(int a) { return _mm256_set1_epi32(a); }
+  static Ints load_ints(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
+  static void store_ints(void* p, Ints a) { store256(p, a); }
+  static Ints even_words(Ints a) { return _mm256_blend_epi16(a, _mm256_slli_epi32(a, 16), 0xaa); }
+  static Ints odd_words(Ints a) { return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), a, 0xaa); }
+  static Ints pair_evens(Ints a, Ints b) { return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa); }
+  static Ints words_times(Ints a, int factor) { return _mm256_mullo_epi16(a, _mm256_set1_epi16(static_cast<short>(factor))); }
+  using Narrow = __m256i;
+  template <int Most>
+  static constexpr int words_at_once = 32767 / (2 * 127 * Most) >= 8   ? 8
+                                       : 32767 / (2 * 127 * Most) >= 4 ? 4
+                                       : 32767 / (2 * 127 * Most) >= 2 ? 2
+                                                                       : 1;
+  static Narrow begin(Ints) { return _mm256_setzero_si256(); }
+  static Ints end(Ints sum, Narrow a) { return _mm256_add_epi32(sum, add_pairs(a)); }
+  static Ints add_scaled(Ints sum, Narrow a, Ints scale) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, scale)); }
+  static Ints add_pairs(Ints sum, Ints pairs, Ints sums) { return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, sums)); }
+  template <bool Signed>
+  static auto load_codes(const void* p) {
+    if constexpr (Signed) return Weights{_mm256_abs_epi8(load_ints(p)), load_ints(p)};
+    else return load_ints(p);
+  }
+  static Narrow add_words(Narrow sum, __m256i codes, Ints q) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, q)); }
+  static Narrow add_words(Narrow sum, Weights w, Ints q) {
+    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(q, w.sign)));
+  }
   static Ints dot_sums(Mins m, const std::int16_t* sums) { return _mm256_madd_epi16(m, load256(sums)); }
   template <int Factor>
   static Ints negated_times(Ints a) {

@@ -297,10 +297,12 @@ struct Avx512 {
   // On Zen 4 a 512-bit load takes a cycle, as a product does: what is broadcast is used for two panels, where that leaves
   // registers enough.
   static constexpr int panel_rows = 16, panels_32 = 2, panel_tokens_32 = 8;
+  static constexpr bool signed_panels = false;
   template <int Groups>
   static constexpr int panels_256 = Groups == 8 ? 2 : 1;
   template <int Groups>
   static constexpr int panel_tokens_256 = Groups == 8 ? 4 : 8;
+  template <Code>
   static void store_bytes(Weights w, std::uint8_t* to) { _mm512_store_si512(to, w); }
   static void store_codes(Codes u, std::uint8_t* to) { _mm512_store_si512(to, u); }
   static void store_codes(Signed w, std::uint8_t* to) {  // 128 more
@@ -318,7 +320,9 @@ struct Avx512 {
   }
   static void store_mins(Mins m, std::int16_t* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), m); }
   /// Vector w of `to` gets word w of each of 16 rows of 64 bytes.
+  template <int Bytes>
   static void transpose(const std::uint8_t* from, std::uint8_t* to) {
+    static_assert(Bytes == 64);
     __m512i a[16], b[16];
     for (int r = 0; r < 16; ++r) a[r] = _mm512_load_si512(from + 64 * r);
     for (int r = 0; r < 16; r += 2) {
@@ -348,7 +352,16 @@ struct Avx512 {
   static Ints pair_evens(Ints a, Ints b) { return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16)); }
   static Ints odd_words(Ints a) { return _mm512_srai_epi32(a, 16); }
   static Ints words_times(Ints a, int factor) { return _mm512_mullo_epi16(a, _mm512_set1_epi16(static_cast<short>(factor))); }
-  static Ints add_scaled(Ints sum, Ints a, Ints scale) { return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, scale)); }
+  using Narrow = Ints;  ///< sums of products before they are widened: here nothing need be
+  template <int Most>
+  static constexpr int words_at_once = 64;
+  static Narrow begin(Ints sum) { return sum; }
+  static Ints end(Ints, Narrow sum) { return sum; }
+  template <bool Signed>
+  static Ints load_codes(const void* p) {
+    return load_ints(p);
+  }
+  static Ints add_scaled(Ints sum, Narrow a, Ints scale) { return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, scale)); }
   /// sum + the products of each lane's four codes with the same four activations.
   static Ints add_words(Ints sum, Ints codes, Ints q) { return _mm512_dpbusd_epi32(sum, codes, q); }
   /// sum + the products of each lane's two numbers with the same two sums.
