@@ -139,27 +139,8 @@ void add_elementwise(const IsaKernels& isa) {
 }
 
 void add_sequence(const IsaKernels& isa) {
-  constexpr int dim = 128, depth = 512;
+  constexpr int dim = 128;
   const IsaKernels* k = &isa;
-  for (const KvFormat format : {KvFormat::f32, KvFormat::f16}) {
-    const double bytes = 2.0 * dim * depth * (format == KvFormat::f16 ? 2 : 4);
-    add_row(isa, format == KvFormat::f16 ? "attention_f16" : "attention_f32", bytes, [k, format] {
-      std::vector<float> cache = random_floats(2 * dim * depth, 0.1f);  // read as f32 or, half of it, as f16 numbers
-      if (format == KvFormat::f16) {
-        std::vector<std::uint16_t> halves(cache.size());
-        k->to_f16(cache.data(), halves.data(), static_cast<int>(cache.size()));
-        std::memcpy(cache.data(), halves.data(), halves.size() * 2);
-      }
-      return [k, format, kv = std::move(cache), q = random_floats(dim), scores = std::vector<float>(depth),
-              acc = std::vector<float>(dim)]() mutable {
-        float max = -INFINITY, sum = 0;
-        std::fill(acc.begin(), acc.end(), 0.0f);
-        const auto* v = reinterpret_cast<const char*>(kv.data()) + std::size_t{dim} * depth * (format == KvFormat::f16 ? 2 : 4);
-        const AttentionQuery one{q.data(), depth, scores.data(), &max, &sum, acc.data()};
-        k->attention_split({&one, 1, kv.data(), v, depth, dim, dim, dim, 0.1f, 0.0f, format});
-      };
-    });
-  }
   for (const int tokens : {1, 32})
     add_row(isa, tokens == 1 ? "delta_net_1" : "delta_net_32", 8.0 * dim * dim * tokens, [k, tokens] {
       std::vector<float> key = random_floats(static_cast<std::size_t>(tokens) * dim);

@@ -56,30 +56,46 @@ struct FormatKernels {
 };
 
 /// How keys and values are stored in the cache.
-enum class KvFormat : std::uint8_t { f32, f16 };
+enum class KvFormat : std::uint8_t { f32, f16, q8_0, q4_0 };
 
 /// One query head that looks at the positions of an AttentionSplit.
 struct AttentionQuery {
-  const float* q;  ///< [k_dim]
-  int count;       ///< positions that it sees, from the first on; with 0 nothing of it changes
-  float* scores;   ///< [AttentionSplit::count] scratch
-  float* max;      ///< in/out: running maximum over the positions so far (start: -infinity)
-  float* sum;      ///< in/out: sum of exp(score - max) (start: 0)
-  float* acc;      ///< in/out: [v_dim] sum of exp(score - max) * v (start: zeros)
+  const float* q;    ///< [k_dim]
+  int first, count;  ///< it sees positions [first, count); where there are none nothing of it changes
+  float* scores;     ///< [positions of all runs] scratch
+  float* max;        ///< in/out: running maximum over the positions so far (start: -infinity)
+  float* sum;        ///< in/out: sum of exp(score - max) (start: 0)
+  float* acc;        ///< in/out: [v_dim] sum of exp(score - max) * v (start: zeros)
+};
+
+/// Consecutive positions that lie one behind the other in memory.
+struct AttentionRun {
+  const void* k;  ///< [count][k_dim], contiguous
+  const void* v;  ///< [count][v_dim], rows AttentionSplit::v_stride elements apart; may lie within k
+  int count;
 };
 
 /// Attention of some query heads over consecutive cache positions of one kv head, which are read once for several of them.
-/// What a query gets does not depend on the others.
+/// What a query gets depends on the positions that it sees, not on where runs begin, or on other queries.
 struct AttentionSplit {
   const AttentionQuery* queries;
   int query_count;
-  const void* k;         ///< [count][k_dim] in `format`, contiguous
-  const void* v;         ///< [count][v_dim] in `format`, rows `v_stride` elements apart; may lie within k
-  int count, k_dim, v_dim, v_stride;
+  const AttentionRun* runs;
+  int run_count;
+  int k_dim, v_dim, v_stride;
   float scale;
   float softcap;         ///< scores become cap * tanh(score / cap); 0: they stay
   KvFormat format;
+  float* scratch;        ///< [attention_scratch(k_dim)], at a multiple of 64 best
+  const void* next;      ///< keys that a later call begins with, to be fetched early; or null
 };
+/// Positions of a tile of columns of keys, and numbers of a tile of values, at most.
+inline constexpr int kAttentionColumns = 32, kAttentionValues = 64 * 64;
+/// Floats of scratch that an attention_split needs.
+inline std::size_t attention_scratch(int k_dim) {
+  const std::size_t columns = static_cast<std::size_t>(k_dim) * kAttentionColumns;
+  return columns > kAttentionValues ? columns : kAttentionValues;
+}
 
 /// Gated DeltaNet recurrence of one value head over consecutive tokens (arXiv:2412.06464, eq. 10):
 /// S <- e^g S; d = beta (v - S^T k); S <- S + k d^T; o = S^T q.

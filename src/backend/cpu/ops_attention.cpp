@@ -16,8 +16,6 @@ namespace strata::cpu {
 namespace {
 
 constexpr int kSplit = 256;
-/// Positions of a quantised cache that are decoded at a time.
-constexpr int kDecoded = 64;
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 int splits_of(int depth) { return (depth + kSplit - 1) / kSplit; }
@@ -25,8 +23,8 @@ int splits_of(int depth) { return (depth + kSplit - 1) / kSplit; }
 /// Floats of a partial result: weighted values [v_dim], maximum, sum; whole cache lines.
 std::size_t partial_stride(const AttentionShape& shape) { return (size(shape.v_dim) + 2 + 15) / 16 * 16; }
 
-/// Queries that share what is read of the cache: enough of them hide it, and their sums stay in the first-level cache.
-constexpr int kQueries = 16;
+/// Queries that share what is read of the cache: enough of them hide what it costs to read and convert it.
+constexpr int kQueries = 64;
 
 /// How a step's attention is dealt out.
 struct Work {
@@ -41,19 +39,16 @@ struct Work {
     auto enough = [&](std::size_t pieces) { return pieces >= 2 * size(threads) || pieces % size(threads) == 0; };
     whole = enough(kv_pieces) || splits <= 1;
     group = enough(kv_pieces * (whole ? 1 : size(splits))) ? all : 1;
-    rows = whole ? most_rows(shape, group) : 1;
+    rows = whole ? most_rows(group) : 1;
     while (rows > 1 && !enough((row_count + size(rows) - 1) / size(rows) * size(shape.heads / group))) --rows;
   }
-  /// Rows that see windows begin at different positions.
-  static int most_rows(const AttentionShape& shape, int group) { return shape.window ? 1 : std::clamp(kQueries / group, 1, 4); }
+  static int most_rows(int group) { return std::clamp(kQueries / group, 1, 16); }
 };
 
 struct Kernels {
   void (*split)(const kernels::AttentionSplit&);
   void (*scale)(const float*, float, float*, int);
   void (*add_scaled)(const float*, float, float*, int);
-  void (*decode_q8_0)(const void*, float*, int);
-  void (*decode_q4_0)(const void*, float*, int);
 };
 
 /// One attention layer: its queries and outputs in the program's memory, its cache in the state.
@@ -72,63 +67,64 @@ struct Layer {
   /// Queries of a piece at most: a group of heads, of several rows where that is small.
   std::size_t most_queries() const {
     const int group = shape.heads / shape.kv_heads;
-    return size(std::max(group * Work::most_rows(shape, group), Work::most_rows(shape, 1)));
+    return size(std::max(group * Work::most_rows(group), Work::most_rows(1)));
   }
-  /// Floats of scratch: scores, two sets of partials, decoded keys and values.
-  std::size_t partials_offset() const { return most_queries() * size(kSplit); }
-  std::size_t decoded_offset() const { return partials_offset() + 2 * most_queries() * stride(); }
-  std::size_t scratch_floats() const { return decoded_offset() + size(kDecoded) * (size(shape.k_dim) + size(shape.v_dim)); }
+  /// Floats of scratch: the kernel's, scores of a split, two sets of partials.
+  std::size_t scores_offset() const { return kernels::attention_scratch(shape.k_dim); }
+  std::size_t partials_offset() const { return scores_offset() + size(kQueries) * size(kSplit); }
+  std::size_t scratch_floats() const { return partials_offset() + 2 * most_queries() * stride(); }
 
-  /// Heads [head, head + count) of some rows of one sequence, in ascending order, over one split, which the last of them
-  /// reaches. `partials` are those of the first row's heads, then the next row's; `scratch` is the thread's.
+  /// Heads [head, head + count) of some rows of one sequence, in ascending order, over one split, of which all of them see
+  /// something. `partials` are those of the first row's heads, then the next row's; `scratch` is the thread's.
   void attend(const StepView& s, Range rows, int head, int count, int split, float* partials, float* scratch) const {
     const backend::SequenceStep& sequence = s.step.sequences[size(place(s, rows.begin).sequence)];
     const int kv_head = head / (shape.heads / shape.kv_heads), page_tokens = s.state.page_tokens();
-    const backend::KvType type = s.state.kv_type();
-    const auto decode = type == backend::KvType::q8_0   ? kernel.decode_q8_0
-                        : type == backend::KvType::q4_0 ? kernel.decode_q4_0
-                                                        : nullptr;
-    const auto format = type == backend::KvType::f16 ? kernels::KvFormat::f16 : kernels::KvFormat::f32;
-    for (std::size_t i = 0; i < (rows.end - rows.begin) * size(count); ++i) {
-      float* partial = partials + i * stride();
-      std::fill_n(partial, shape.v_dim, 0.0f);
-      *max_of(partial) = -std::numeric_limits<float>::infinity();
-      *sum_of(partial) = 0;
-    }
+    const bool apart = params.v_dim == 0;  // else values are the beginning of keys
+    const int begin = std::max(split * kSplit, params.first(place(s, rows.begin).position));
     const int end = std::min((split + 1) * kSplit, place(s, rows.end - 1).position + 1);
-    for (int position = std::max(split * kSplit, params.first(place(s, rows.begin).position)); position < end;) {
+    kernels::AttentionRun runs[kSplit];
+    int run_count = 0;
+    for (int position = begin; position < end;) {
       const int page = sequence.pages_of(cache)[size(position / page_tokens)], within = position % page_tokens;
-      const int n = std::min({end - position, page_tokens - within, decode ? kDecoded : kSplit});
-      const bool apart = params.v_dim == 0;  // else values are the beginning of keys
+      const int n = std::min(end - position, page_tokens - within);
       const void* k = s.state.keys(page, params.kv, kv_head, within);
-      const void* v = apart ? s.state.values(page, params.kv, kv_head, within) : k;
-      if (decode) {  // once for all that read it
-        float* keys = scratch + decoded_offset();
-        float* values = keys + size(kDecoded) * size(shape.k_dim);
-        decode(k, keys, n * shape.k_dim);
-        if (apart) decode(v, values, n * shape.v_dim);
-        k = keys;
-        v = apart ? values : keys;
-      }
-      kernels::AttentionQuery queries[kQueries];
-      int filled = 0;
-      const auto run = [&] {
-        kernel.split({queries, filled, k, v, n, shape.k_dim, shape.v_dim, apart ? shape.v_dim : shape.k_dim, params.scale,
-                      params.softcap, format});
-        filled = 0;
-      };
-      for (std::size_t row = rows.begin; row < rows.end; ++row) {
-        const int seen = std::min(n, place(s, row).position + 1 - position);
-        for (int h = 0; h < count && seen > 0; ++h) {
-          float* partial = partials + ((row - rows.begin) * size(count) + size(h)) * stride();
-          const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
-          queries[filled] = {query, seen, scratch + size(filled) * size(n), max_of(partial), sum_of(partial), partial};
-          if (++filled == kQueries) run();
-        }
-      }
-      if (filled > 0) run();
+      runs[run_count++] = {k, apart ? s.state.values(page, params.kv, kv_head, within) : k, n};
       position += n;
     }
+    const void* next = nullptr;  // the following split's keys
+    if (end % kSplit == 0 && end <= place(s, rows.end - 1).position)
+      next = s.state.keys(sequence.pages_of(cache)[size(end / page_tokens)], params.kv, kv_head, end % page_tokens);
+    kernels::AttentionQuery queries[kQueries];
+    int filled = 0;
+    const auto run = [&] {
+      kernel.split({queries, filled, runs, run_count, shape.k_dim, shape.v_dim, apart ? shape.v_dim : shape.k_dim, params.scale,
+                    params.softcap, format_of(s.state.kv_type()), scratch, next});
+      filled = 0;
+    };
+    for (std::size_t row = rows.begin; row < rows.end; ++row) {
+      const int position = place(s, row).position;
+      const int first = std::max(params.first(position) - begin, 0), seen = std::min(position + 1, end) - begin;
+      for (int h = 0; h < count; ++h) {
+        float* partial = partials + ((row - rows.begin) * size(count) + size(h)) * stride();
+        std::fill_n(partial, shape.v_dim, 0.0f);
+        *max_of(partial) = -std::numeric_limits<float>::infinity();
+        *sum_of(partial) = 0;
+        const float* query = s.floats(q) + (row * size(shape.heads) + size(head + h)) * size(shape.k_dim);
+        float* scores = scratch + scores_offset() + size(filled) * size(kSplit);
+        queries[filled] = {query, first, seen, scores, max_of(partial), sum_of(partial), partial};
+        if (++filled == kQueries) run();
+      }
+    }
+    if (filled > 0) run();
+  }
+  static kernels::KvFormat format_of(backend::KvType type) {
+    switch (type) {
+      case backend::KvType::f32: return kernels::KvFormat::f32;
+      case backend::KvType::f16: return kernels::KvFormat::f16;
+      case backend::KvType::q8_0: return kernels::KvFormat::q8_0;
+      case backend::KvType::q4_0: break;
+    }
+    return kernels::KvFormat::q4_0;
   }
   RowPlace place(const StepView& s, std::size_t row) const { return s.places[s.token_row(shape.rows, row)]; }
 
@@ -180,14 +176,22 @@ struct Layer {
     const std::size_t each = size(group) * stride();
     float* total = scratch + partials_offset();
     float* later = total + (rows.end - rows.begin) * each;
-    const int first = splits(s, rows.begin).first, end = splits(s, rows.end - 1).end;
-    attend(s, rows, head, group, first, total, scratch);
-    Range deep = rows;  // those that reach the split
-    for (int split = first + 1; split < end; ++split) {
-      while (splits(s, deep.begin).end <= split) ++deep.begin;
-      attend(s, deep, head, group, split, later, scratch);
-      for (std::size_t i = 0; i < (deep.end - deep.begin) * size(group); ++i)
-        merge(total + (deep.begin - rows.begin) * each + i * stride(), later + i * stride());
+    Range seeing{rows.begin, rows.begin};  // those that see something of the split
+    for (int split = splits(s, rows.begin).first; split < splits(s, rows.end - 1).end; ++split) {
+      while (splits(s, seeing.begin).end <= split) ++seeing.begin;
+      const std::size_t before = std::max(seeing.begin, seeing.end);  // rows from here on see nothing before the split
+      for (seeing.end = before; seeing.end < rows.end && splits(s, seeing.end).first <= split;) ++seeing.end;
+      if (seeing.begin == seeing.end) continue;
+      if (before == rows.begin) {
+        attend(s, seeing, head, group, split, total, scratch);
+        continue;
+      }
+      attend(s, seeing, head, group, split, later, scratch);
+      for (std::size_t row = seeing.begin; row < seeing.end; ++row) {
+        float *into = total + (row - rows.begin) * each, *from = later + (row - seeing.begin) * each;
+        if (row >= before) std::copy_n(from, each, into);
+        else for (int h = 0; h < group; ++h) merge(into + size(h) * stride(), from + size(h) * stride());
+      }
     }
     for (std::size_t row = rows.begin; row < rows.end; ++row)
       for (int h = 0; h < group; ++h) finish(s, row, head + h, total + (row - rows.begin) * each + size(h) * stride());
@@ -263,10 +267,9 @@ void Compiler::attention(const Node& n) {
   const Access cache = region(kCaches + size(params.kv), 1, false);
   if (n.in[1] >= 0) append(n, cache);
 
-  const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, params.v_dim > 0 ? params.v_dim : kv.v_dim, params.window > 0};
+  const AttentionShape shape{q.rows, q.heads, kv.kv_heads, kv.k_dim, params.v_dim > 0 ? params.v_dim : kv.v_dim};
   const Layer layer{shape,    kv,       params, vector(n.weight[0]), q.offset,
-                    y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled, kernels::find_format(isa_, TensorType::q8_0)->decode,
-                               kernels::find_format(isa_, TensorType::q4_0)->decode}};
+                    y.offset, {isa_.attention_split, isa_.scale, isa_.add_scaled}};
   out_.attention.push_back(shape);
   need_scratch(layer.scratch_floats() * sizeof(float));
   const auto work_of = [layer](const StepView& s) { return Work(layer.shape, s.rows(layer.shape.rows), s.depth, s.threads); };

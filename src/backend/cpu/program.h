@@ -65,7 +65,6 @@ struct Call {
 struct AttentionShape {
   graph::Rows rows;  ///< of the queries
   int heads, kv_heads, k_dim, v_dim;
-  bool window;  ///< whether rows see a window
   /// Floats of StepView::partials that a step needs.
   std::size_t partial_floats(std::size_t rows, int depth, int threads) const;
 };

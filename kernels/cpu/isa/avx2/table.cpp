@@ -1,5 +1,5 @@
 // Owns: the avx2 table.
-#include "kernels/cpu/isa/avx2/vocabulary.h"
+#include "kernels/cpu/isa/avx2/cache.h"
 #include "kernels/cpu/isa/tables.h"
 #include "kernels/cpu/skeleton/lane.h"
 #include "kernels/cpu/skeleton/table.h"
@@ -10,7 +10,7 @@
 namespace strata::kernels {
 namespace {
 
-struct Avx2Table : Avx2 {
+struct Avx2Table : Avx2Cache {
 #if STRATA_XSIMD
   using Batch = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
 #else

@@ -1,5 +1,5 @@
 // Owns: the avx512 table.
-#include "kernels/cpu/isa/avx512/vocabulary.h"
+#include "kernels/cpu/isa/avx512/cache.h"
 #include "kernels/cpu/isa/tables.h"
 #include "kernels/cpu/skeleton/lane.h"
 #include "kernels/cpu/skeleton/table.h"
@@ -10,7 +10,7 @@
 namespace strata::kernels {
 namespace {
 
-struct Avx512Table : Avx512 {
+struct Avx512Table : Avx512Cache {
 #if STRATA_XSIMD
   using Batch = xsimd::batch<float, xsimd::avx512bw>;
 #else

@@ -1,5 +1,5 @@
 // Owns: the neon table.
-#include "kernels/cpu/isa/neon/vocabulary.h"
+#include "kernels/cpu/isa/neon/cache.h"
 #include "kernels/cpu/isa/tables.h"
 #include "kernels/cpu/skeleton/lane.h"
 #include "kernels/cpu/skeleton/table.h"
@@ -10,7 +10,7 @@
 namespace strata::kernels {
 namespace {
 
-struct NeonTable : Neon {
+struct NeonTable : NeonCache {
 #if STRATA_XSIMD
   using Batch = xsimd::batch<float, xsimd::neon64>;
 #else

@@ -1,5 +1,5 @@
 // Owns: the scalar table.
-#include "kernels/cpu/isa/scalar/vocabulary.h"
+#include "kernels/cpu/isa/scalar/cache.h"
 #include "kernels/cpu/isa/tables.h"
 #include "kernels/cpu/skeleton/lane.h"
 #include "kernels/cpu/skeleton/table.h"
@@ -7,7 +7,7 @@
 namespace strata::kernels {
 namespace {
 
-struct ScalarTable : Scalar {
+struct ScalarTable : ScalarCache {
   using Batch = Lane<Scalar>;
 };
 
