@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/skeleton/elementwise.h"
+#include "kernels/cpu/skeleton/key_integers.h"
 #include "kernels/cpu/skeleton/kv_rows.h"
 #include "kernels/cpu/skeleton/unroll.h"
 
@@ -90,31 +91,74 @@ struct Attention {
     unroll<Q>([&](auto j) { unroll<C>([&](auto c) { put(query[j]->scores + at[c], total[j][c], call.scale, n[c]); }); });
   }
 
-  /// Scores of the positions [begin, end) of a run, and of some beside them.
-  template <class Element>
-  static void score(const AttentionSplit& call, const Query* query, int count, const Run<Element>& run, int begin, int end) {
+  /// The positions [begin, end) of a run, and some beside them, in tiles: fill(from, c, pause) makes vector c of a tile from the
+  /// rows from `from` on; then take(C, i, at, n) uses C vectors of it from the i-th on.
+  template <class Element, class Fill, class Take>
+  [[gnu::always_inline]] static void in_tiles(const Run<Element>& run, int begin, int end, const Fill& fill, const Take& take) {
     for (int at = begin; at < end;) {
       int to[V::key_vectors], n[V::key_vectors], c = 0;
       for (; c < V::key_vectors && at < end; ++c, at += V::lanes) {
         const int from = place(at, run.count);
         to[c] = run.first + from;
         n[c] = positions(from, run.count);
-        const auto keep = [tile = call.scratch + c * V::lanes](int d, F key) __attribute__((always_inline)) {
-          V::store(tile + static_cast<std::size_t>(d) * key_positions, key);
-        };
-        const auto fetch_next = [next = run.next_k ? run.next_k + static_cast<std::size_t>(from) * run.k_stride : nullptr](int read)
-            __attribute__((always_inline)) {
-          if (next) fetch<V::lanes * KvRows<V, Element>::step>(next + read);
-        };
-        KvRows<V, Element>::columns(run.keys(from), run.k_stride, run.count - from, call.k_dim, keep, fetch_next);
+        fill(from, c, [next = run.next_k ? run.next_k + static_cast<std::size_t>(from) * run.k_stride : nullptr](int read)
+                          __attribute__((always_inline)) {
+                            if (next) fetch<V::lanes * KvRows<V, Element>::step>(next + read);
+                          });
       }
-      in_groups<V::key_queries>(0, count, [&](auto q, int j) __attribute__((always_inline)) {
-        if (c == V::key_vectors)
-          scores<q, V::key_vectors>(call, query + j, call.scratch, to, n);
-        else
-          for (int i = 0; i < c; ++i) scores<q, 1>(call, query + j, call.scratch + i * V::lanes, to + i, n + i);
-      });
+      if (c == V::key_vectors)
+        take(Index<V::key_vectors>{}, 0, to, n);
+      else
+        for (int i = 0; i < c; ++i) take(Index<1>{}, i, to + i, n + i);
     }
+  }
+
+  template <class Element>
+  static void score(const AttentionSplit& call, const Query* query, int count, const Run<Element>& run, int begin, int end) {
+    const auto fill = [&](int from, int c, const auto& pause) __attribute__((always_inline)) {
+      const auto keep = [tile = call.scratch + c * V::lanes](int d, F key) __attribute__((always_inline)) {
+        V::store(tile + static_cast<std::size_t>(d) * key_positions, key);
+      };
+      KvRows<V, Element>::columns(run.keys(from), run.k_stride, run.count - from, call.k_dim, keep, pause);
+    };
+    in_tiles(run, begin, end, fill, [&](auto c, int i, const int* at, const int* n) __attribute__((always_inline)) {
+      in_groups<V::key_queries>(0, count, [&](auto q, int j) __attribute__((always_inline)) {
+        scores<q, decltype(c)::value>(call, query + j, call.scratch + i * V::lanes, at, n);
+      });
+    });
+  }
+
+  /// The same in integers. The first part of the scratch is the tile, the second the queries as KeyIntegers has them.
+  static constexpr int queries_in_bytes = 24;  ///< that fit there
+  template <class Element>
+  static constexpr bool in_bytes = KvRows<V, Element>::integers && V::multiplies_bytes;
+  template <class Element>
+  static std::int8_t* in_scratch(const AttentionSplit& call, int query) {
+    using Integers = KeyIntegers<V, Element>;
+    static_assert(Integers::tile_bytes(32) + queries_in_bytes * Integers::query_bytes(32) <= 32 * kAttentionColumns * sizeof(float));
+    return reinterpret_cast<std::int8_t*>(call.scratch) + Integers::tile_bytes(call.k_dim) + static_cast<std::size_t>(query) * Integers::query_bytes(call.k_dim);
+  }
+  template <class Element>
+  static void score_in_bytes(const AttentionSplit& call, const Query* query, int count, const Run<Element>& run, int begin, int end) {
+    using Integers = KeyIntegers<V, Element>;
+    const typename Integers::Tile tile(call.scratch, call.k_dim);
+    const auto fill = [&](int from, int c, const auto& pause) __attribute__((always_inline)) {
+      Integers::columns(run.keys(from), run.k_stride, run.count - from, call.k_dim, tile, c * V::lanes, pause);
+    };
+    in_tiles(run, begin, end, fill, [&](auto c, int i, const int* at, const int* n) __attribute__((always_inline)) {
+      in_groups<Integers::queries>(0, count, [&](auto q, int j) __attribute__((always_inline)) {
+        scores_in_bytes<q, decltype(c)::value, Element>(call, query, j, tile, i, at, n);
+      });
+    });
+  }
+  template <int Q, int C, class Element>
+  static void scores_in_bytes(const AttentionSplit& call, const Query* query, int first, const typename KeyIntegers<V, Element>::Tile& tile, int i,
+                              const int* at, const int* n) {
+    const std::int8_t* bytes[Q];
+    F sum[Q][C];
+    unroll<Q>([&](auto j) { bytes[j] = in_scratch<Element>(call, first + j); });
+    KeyIntegers<V, Element>::scores(bytes, call.k_dim, tile, i * V::lanes, sum);
+    unroll<Q>([&](auto j) { unroll<C>([&](auto c) { put(query[first + j]->scores + at[c], sum[j][c], call.scale, n[c]); }); });
   }
 
   /// x[i] = exp(x[i] - reference); returns their sum: four batches in turn, then lane by lane.
@@ -269,7 +313,15 @@ struct Attention {
              from, to);
       }
     };
-    each_run([&](const Run<Element>& run, int from, int to) { score(call, query, count, run, from, to); });
+    if constexpr (in_bytes<Element>) {
+      for (int j = 0; j < count; j += queries_in_bytes) {
+        const int some = count - j < queries_in_bytes ? count - j : queries_in_bytes;
+        for (int i = 0; i < some; ++i) KeyIntegers<V, Element>::quantize(query[j + i]->q, call.k_dim, in_scratch<Element>(call, i));
+        each_run([&](const Run<Element>& run, int from, int to) { score_in_bytes(call, query + j, some, run, from, to); });
+      }
+    } else {
+      each_run([&](const Run<Element>& run, int from, int to) { score(call, query, count, run, from, to); });
+    }
     for (int j = 0; j < count; ++j) soften(call, *query[j]);
     each_run([&](const Run<Element>& run, int from, int to) { add(call, query, count, run, from, to); });
   }

@@ -1,4 +1,4 @@
-// Owns: scores of Q8_0 keys in integers, for instruction sets that multiply bytes fast. Knows no instruction.
+// Owns: scores of Q8_0 and Q4_0 keys in integers, for instruction sets that multiply bytes fast. Knows no instruction.
 // A query becomes three signed bytes an element, block by block of 32: q = scale * (2^14 a + 2^7 b + c), which rounds it to 21
 // bits and a sign. Sums of products inside a block are exact; blocks are added in order by float multiply-adds.
 #pragma once
@@ -10,15 +10,15 @@
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/skeleton/unroll.h"
 #include "kernels/formats/half.h"
+#include "kernels/formats/q4_0/q4_0.h"
 #include "kernels/formats/q8_0/q8_0.h"
 
 namespace strata::kernels {
 
-template <class V>
+template <class V, class Block>
 struct KeyIntegers {
   using F = typename V::F;
   using Ints = typename V::Ints;
-  using Block = formats::Q8_0::Block;
   static constexpr int block = 32, parts = 3, positions = V::key_vectors * V::lanes;
   static constexpr int queries = 2;  ///< whose sums stay in registers
 
@@ -28,13 +28,13 @@ struct KeyIntegers {
     float* scales;
     Tile(float* scratch, int k_dim)
         : words(reinterpret_cast<std::int32_t*>(scratch)), scales(scratch + static_cast<std::size_t>(k_dim / 4) * positions) {}
-    static constexpr std::size_t bytes(int k_dim) { return static_cast<std::size_t>(k_dim) * (positions + positions / 8); }
   };
+  static constexpr std::size_t tile_bytes(int k_dim) { return static_cast<std::size_t>(k_dim) * (positions + positions / 8); }
   /// A query: bytes [parts][k_dim], then for each block its scale and what sums of its parts begin with.
   static constexpr std::size_t query_bytes(int k_dim) { return static_cast<std::size_t>(k_dim) / 2 * 7; }
   struct Begin {
     float scale;
-    std::int32_t sum[parts];  ///< keys have 128 added: the products of that are taken off
+    std::int32_t sum[parts];  ///< takes off the products of what is added to keys
   };
   static_assert(sizeof(Begin) == block / 2);
   static const Begin* begins(const std::int8_t* query, int k_dim) { return reinterpret_cast<const Begin*>(query + parts * k_dim); }
@@ -42,24 +42,26 @@ struct KeyIntegers {
   static void quantize(const float* q, int k_dim, std::int8_t* out) {
     auto* begin = reinterpret_cast<Begin*>(out + parts * k_dim);
     for (int d = 0; d < k_dim; d += block, ++begin) {
-      float most = 0;
-      for (int i = 0; i < block; ++i) {
-        const float size = q[d + i] < 0 ? -q[d + i] : q[d + i];
-        most = size > most || size != size ? size : most;
+      F most = V::zero(), broken = V::zero();
+      for (int i = 0; i < block; i += V::lanes) {
+        const F x = V::load(q + d + i);
+        most = V::max(V::max(x, V::mul(x, V::set(-1.0f))), most);
+        broken = V::fma(x, V::zero(), broken);  // NaN where x is not finite
       }
-      constexpr float largest = 2080000;  // with a within 127
-      const bool finite = most < __builtin_inff();
-      const float factor = finite && most > 1e-30f ? largest / most : 0.0f;
-      begin->scale = finite ? most / largest : __builtin_nanf("");
+      constexpr float top = 2080000;  // with a within 127
+      const float peak = V::largest(most), factor = peak > 1e-30f ? top / peak : 0.0f;
+      begin->scale = V::sum(broken) == 0 ? peak / top : __builtin_nanf("");
+      constexpr float shift = 0x1.8p23f;  // brings the integer into the lowest bits
+      std::int32_t value[block];
+      for (int i = 0; i < block; ++i)
+        value[i] = static_cast<std::int32_t>(formats::float_bits(q[d + i] * factor + shift) - formats::float_bits(shift));
       std::int32_t sum[parts] = {};
       for (int i = 0; i < block; ++i) {
-        constexpr float shift = 0x1.8p23f;  // brings the integer into the lowest bits
-        const auto value = static_cast<std::int32_t>(formats::float_bits((finite ? q[d + i] : 0.0f) * factor + shift) - formats::float_bits(shift));
-        const std::int32_t a = (value + (1 << 13)) >> 14, rest = value - a * (1 << 14), b = (rest + (1 << 6)) >> 7, c = rest - b * (1 << 7);
+        const std::int32_t a = (value[i] + (1 << 13)) >> 14, rest = value[i] - a * (1 << 14), b = (rest + (1 << 6)) >> 7, c = rest - b * (1 << 7);
         out[d + i] = static_cast<std::int8_t>(a), out[k_dim + d + i] = static_cast<std::int8_t>(b), out[2 * k_dim + d + i] = static_cast<std::int8_t>(c);
         sum[0] += a, sum[1] += b, sum[2] += c;
       }
-      for (int p = 0; p < parts; ++p) begin->sum[p] = -128 * sum[p];
+      for (int p = 0; p < parts; ++p) begin->sum[p] = -added * sum[p];
     }
   }
 
@@ -67,14 +69,10 @@ struct KeyIntegers {
   template <class Pause>
   [[gnu::always_inline]] static void columns(const Block* rows, std::size_t stride, int count, int k_dim, const Tile& tile, int at, const Pause& pause) {
     for (int b = 0; b < k_dim / block; ++b, ++rows) {
-      const auto store = [&](const Block* from, std::size_t stride) __attribute__((always_inline)) {
-        V::store(tile.scales + b * positions + at, V::strided_halves(&from->d, stride * sizeof(Block)));
-        unroll<2>([&](auto half) __attribute__((always_inline)) {
-          Ints words[4];
-          V::columns(from->q + 16 * half, stride * sizeof(Block), words);
-          unroll<4>([&](auto w) __attribute__((always_inline)) {
-            V::store_words(tile.words + (8 * b + 4 * half + w) * positions + at, V::unsigned_by_128(words[w]));
-          });
+      const auto store = [&](const Block* from, std::size_t apart) __attribute__((always_inline)) {
+        V::store(tile.scales + b * positions + at, V::strided_halves(&from->d, apart * sizeof(Block)));
+        columns_of_block(from, apart, [&](int w, Ints word) __attribute__((always_inline)) {
+          V::store_words(tile.words + (8 * b + w) * positions + at, word);
         });
       };
       if (count >= V::lanes) {
@@ -87,6 +85,28 @@ struct KeyIntegers {
       store(padded, 1);
     }
   }
+
+  /// word(w, elements 4 w to 4 w + 3 of V::lanes blocks with `added` added), for w in [0, 8).
+  template <class Word>
+  [[gnu::always_inline]] static void columns_of_block(const formats::Q8_0::Block* rows, std::size_t stride, const Word& word) {
+    unroll<2>([&](auto half) __attribute__((always_inline)) {
+      Ints words[4];
+      V::columns(rows->q + 16 * half, stride * sizeof(Block), words);
+      unroll<4>([&](auto w) __attribute__((always_inline)) { word(4 * half + w, V::add_to_bytes(words[w])); });
+    });
+  }
+  template <class Word>
+  [[gnu::always_inline]] static void columns_of_block(const formats::Q4_0::Block* rows, std::size_t stride, const Word& word) {
+    Ints words[4];
+    V::columns(rows->q, stride * sizeof(Block), words);
+    unroll<4>([&](auto w) __attribute__((always_inline)) {
+      word(w, V::template nibbles_of_words<0>(words[w]));
+      word(4 + w, V::template nibbles_of_words<4>(words[w]));
+    });
+  }
+  static constexpr std::int32_t added_to(const formats::Q8_0::Block*) { return V::added_to_bytes; }
+  static constexpr std::int32_t added_to(const formats::Q4_0::Block*) { return 8; }
+  static constexpr std::int32_t added = added_to(static_cast<const Block*>(nullptr));
 
   /// sum[j][c] = <query j, key of lane>, C times V::lanes positions of the tile from `at` on.
   template <int Q, int C>
@@ -105,7 +125,7 @@ struct KeyIntegers {
         unroll<C>([&](auto c) __attribute__((always_inline)) { key[c] = V::load_words(tile.words + (8 * b + w) * positions + at + c * V::lanes); });
         unroll<Q>([&](auto j) __attribute__((always_inline)) {
           unroll<parts>([&](auto p) __attribute__((always_inline)) {
-            const Ints four = V::four_times_bytes(query[j] + p * k_dim + block * b + 4 * w);
+            const Ints four = V::each_word(query[j] + p * k_dim + block * b + 4 * w);
             unroll<C>([&](auto c) __attribute__((always_inline)) { dot[j][c][p] = V::add_dots_of_4(dot[j][c][p], key[c], four); });
           });
         });

@@ -18,6 +18,7 @@ template <class V, class Element>
 struct KvRows {
   using F = typename V::F;
   static constexpr int block = 1;  ///< numbers in an Element
+  static constexpr bool integers = false;  ///< whether they are integers under a scale
   static constexpr int whole = 1;  ///< vectors that are read at a time at least
 
   /// Elements of a row that are read at a time.
@@ -57,6 +58,7 @@ template <class V, class Block>
 struct KvBlocks {
   using F = typename V::F;
   static constexpr int block = 32;
+  static constexpr bool integers = true;
   static constexpr int whole = 32 / V::lanes;
 
   static constexpr int step = 1;

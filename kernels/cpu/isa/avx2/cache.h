@@ -83,6 +83,7 @@ struct Avx2Cache : Avx2 {
   }
   /// Begins to bring a line of memory into the second-level cache. GCC drops calls of functions that do no more than that.
   [[gnu::always_inline]] static void fetch(const void* p) { _mm_prefetch(p, _MM_HINT_T1); }
+  static constexpr bool multiplies_bytes = false;
 
   // Softmax.
   static F max(F a, F b) { return _mm256_max_ps(a, b); }

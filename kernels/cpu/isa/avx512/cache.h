@@ -81,6 +81,19 @@ struct Avx512Cache : Avx512 {
   static __m512i unsigned_bytes(const std::uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
   /// Begins to bring a line of memory into the second-level cache. GCC drops calls of functions that do no more than that.
   [[gnu::always_inline]] static void fetch(const void* p) { _mm_prefetch(p, _MM_HINT_T1); }
+  // Words of four bytes of keys, unsigned as the dot product instruction takes them, by signed bytes of queries.
+  static constexpr bool multiplies_bytes = true;
+  static constexpr std::int32_t added_to_bytes = 128;
+  static __m512i add_to_bytes(__m512i a) { return _mm512_xor_si512(a, _mm512_set1_epi8(-128)); }
+  static __m512i load_words(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+  static void store_words(std::int32_t* p, __m512i a) { _mm512_storeu_si512(p, a); }
+  static __m512i set_ints(std::int32_t x) { return _mm512_set1_epi32(x); }
+  static __m512i each_word(const std::int8_t* p) { return _mm512_set1_epi32(static_cast<int>(word(p))); }
+  static __m512i add_dots_of_4(__m512i sum, __m512i keys, __m512i query) { return _mm512_dpbusd_epi32(sum, keys, query); }
+  template <int Shift>
+  static __m512i nibbles_of_words(__m512i a) {
+    return _mm512_and_si512(Shift ? _mm512_srli_epi16(a, Shift) : a, _mm512_set1_epi8(15));
+  }
 
   // Softmax.
   static F max(F a, F b) { return _mm512_max_ps(a, b); }

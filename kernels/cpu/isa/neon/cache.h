@@ -77,6 +77,26 @@ struct NeonCache : Neon {
   }
   /// Begins to bring a line of memory into the second-level cache. GCC drops calls of functions that do no more than that.
   [[gnu::always_inline]] static void fetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+  // Words of four bytes of keys by those of queries.
+  static constexpr bool multiplies_bytes = true;
+  static constexpr std::int32_t added_to_bytes = 0;
+  static int32x4_t add_to_bytes(int32x4_t a) { return a; }
+  static int32x4_t load_words(const std::int32_t* p) { return vld1q_s32(p); }
+  static void store_words(std::int32_t* p, int32x4_t a) { vst1q_s32(p, a); }
+  static int32x4_t set_ints(std::int32_t x) { return vdupq_n_s32(x); }
+  static int32x4_t each_word(const std::int8_t* p) {
+    std::int32_t four;
+    std::memcpy(&four, p, sizeof four);
+    return vdupq_n_s32(four);
+  }
+  static int32x4_t add_dots_of_4(int32x4_t sum, int32x4_t keys, int32x4_t query) {
+    return vdotq_s32(sum, vreinterpretq_s8_s32(keys), vreinterpretq_s8_s32(query));
+  }
+  template <int Shift>
+  static int32x4_t nibbles_of_words(int32x4_t a) {
+    if constexpr (Shift > 0) a = vshrq_n_s32(a, Shift);
+    return vandq_s32(a, vdupq_n_s32(0x0f0f0f0f));
+  }
 
   // Softmax.
   static F max(F a, F b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }  // b when either is NaN

@@ -48,6 +48,7 @@ struct ScalarCache : Scalar {
   static Ints unsigned_bytes(const std::uint8_t* p) { return {{p[0], p[1], p[2], p[3]}}; }
   /// Begins to bring a line of memory near.
   [[gnu::always_inline]] static void fetch(const void*) {}
+  static constexpr bool multiplies_bytes = false;  ///< fast enough for KeyIntegers
 
   // Softmax.
   static F max(F a, F b) {  // b when either is NaN
