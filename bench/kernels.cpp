@@ -111,25 +111,54 @@ void add_elementwise(const IsaKernels& isa) {
   const double row = sizeof(float) * kWidth;
   struct Rows {
     std::vector<float> a = random_floats(kWidth), b = random_floats(kWidth), out = std::vector<float>(kWidth);
-    std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(2 * kWidth);
+    std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(4 * kWidth);
   };
   const auto with_rows = [](auto body) {
     return [body] { return [body, rows = std::make_shared<Rows>()] { body(*rows); }; };
   };
   const IsaKernels* k = &isa;
-  add_row(isa, "quantize_q8_32", row * 1.25, with_rows([k](Rows& r) { k->quantize[1](r.a.data(), r.bytes.data(), kWidth); }));
-  add_row(isa, "quantize_q8_256", row * 1.25, with_rows([k](Rows& r) { k->quantize[2](r.a.data(), r.bytes.data(), kWidth); }));
+  const auto unary = [&](const char* name, auto kernel) {
+    add_row(isa, name, row * 2, with_rows([kernel](Rows& r) { kernel(r.a.data(), r.out.data(), kWidth); }));
+  };
+  const auto binary = [&](const char* name, auto kernel) {
+    add_row(isa, name, row * 3, with_rows([kernel](Rows& r) { kernel(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
+  };
+  const auto quantize = [&](const char* name, ActivationFormat format) {
+    const double bytes = row + static_cast<double>(activation_bytes(format, kWidth));
+    add_row(isa, name, bytes, with_rows([kernel = k->quantize[static_cast<int>(format)]](Rows& r) {
+              kernel(r.a.data(), r.bytes.data(), kWidth);
+            }));
+  };
+  quantize("quantize_f32", ActivationFormat::f32);
+  quantize("quantize_q8_32", ActivationFormat::q8_32);
+  quantize("quantize_q8_256", ActivationFormat::q8_256);
   add_row(isa, "rms_norm", row * 3, with_rows([k](Rows& r) { k->rms_norm(r.a.data(), r.b.data(), 1e-6f, r.out.data(), kWidth); }));
-  add_row(isa, "add", row * 3, with_rows([k](Rows& r) { k->add(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
-  add_row(isa, "swiglu", row * 3, with_rows([k](Rows& r) { k->swiglu(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
-  add_row(isa, "geglu", row * 3, with_rows([k](Rows& r) { k->geglu(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
-  add_row(isa, "swiglu_clamped", row * 3, with_rows([k](Rows& r) { k->swiglu_clamped(r.a.data(), r.b.data(), r.out.data(), kWidth); }));
+  add_row(isa, "l2_norm", row * 2, with_rows([k](Rows& r) { k->l2_norm(r.a.data(), 1e-6f, r.out.data(), kWidth); }));
+  binary("match_norm", k->match_norm);
+  add_row(isa, "sparsify", row * 2, with_rows([k](Rows& r) { k->sparsify(r.a.data(), 1.6f, r.out.data(), kWidth); }));
+  binary("add", k->add);
+  binary("mul", k->mul);
+  add_row(isa, "scale", row * 2, with_rows([k](Rows& r) { k->scale(r.a.data(), 0.5f, r.out.data(), kWidth); }));
+  add_row(isa, "add_scaled", row * 3, with_rows([k](Rows& r) { k->add_scaled(r.a.data(), 1e-9f, r.out.data(), kWidth); }));
+  binary("swiglu", k->swiglu);
+  binary("geglu", k->geglu);
+  binary("swiglu_clamped", k->swiglu_clamped);
   add_row(isa, "softcap", row * 2, with_rows([k](Rows& r) { k->softcap(r.a.data(), 30.0f, r.out.data(), kWidth); }));
-  add_row(isa, "softmax", row * 2, with_rows([k](Rows& r) { k->softmax(r.a.data(), r.out.data(), kWidth); }));
-  add_row(isa, "rope", row * 3, with_rows([k](Rows& r) {
-            k->rope(r.out.data(), r.a.data(), r.b.data(), kWidth / 2, false);
-            std::fill(r.out.begin(), r.out.begin() + 1, 1.0f);
+  unary("silu", k->silu);
+  unary("sigmoid", k->sigmoid);
+  binary("sigmoid_mul", k->sigmoid_mul);
+  add_row(isa, "softplus_mul", row * 4, with_rows([k](Rows& r) {
+            k->softplus_mul(r.a.data(), r.b.data(), r.b.data(), r.out.data(), kWidth);
           }));
+  unary("softmax", k->softmax);
+  add_row(isa, "to_f16", row * 1.5, with_rows([k](Rows& r) {
+            k->to_f16(r.a.data(), reinterpret_cast<std::uint16_t*>(r.bytes.data()), kWidth);
+          }));
+  for (const bool adjacent : {false, true})
+    add_row(isa, adjacent ? "rope_adjacent" : "rope", row * 3, [k, adjacent] {
+      return [k, adjacent, x = random_floats(kWidth), c = std::vector<float>(kWidth / 2, 0.6f),
+              s = std::vector<float>(kWidth / 2, 0.8f)]() mutable { k->rope(x.data(), c.data(), s.data(), kWidth / 2, adjacent); };
+    });
   add_row(isa, "short_conv", row * 9, [k] {
     return [k, rows = std::make_shared<Rows>(), w = random_floats(4 * kWidth)] {
       const float* window[4] = {rows->a.data(), rows->b.data(), rows->a.data(), rows->b.data()};
@@ -138,20 +167,25 @@ void add_elementwise(const IsaKernels& isa) {
   });
 }
 
-void add_sequence(const IsaKernels& isa) {
+/// One head of width 128. Three products and a scaling for each number of the state: 7 operations.
+void add_delta_net(const IsaKernels& isa, int tokens) {
   constexpr int dim = 128;
-  const IsaKernels* k = &isa;
-  for (const int tokens : {1, 32})
-    add_row(isa, tokens == 1 ? "delta_net_1" : "delta_net_32", 8.0 * dim * dim * tokens, [k, tokens] {
-      std::vector<float> key = random_floats(static_cast<std::size_t>(tokens) * dim);
-      k->l2_norm(key.data(), 1e-6f, key.data(), tokens * dim);
-      return [k, tokens, key, v = random_floats(static_cast<std::size_t>(tokens) * dim), state = std::vector<float>(dim * dim),
-              gate = std::vector<float>(static_cast<std::size_t>(tokens), -0.5f),
-              out = std::vector<float>(static_cast<std::size_t>(tokens) * dim)]() mutable {
-        k->delta_net({state.data(), dim, dim, tokens, key.data(), key.data(), v.data(), dim, dim, gate.data(), gate.data(), 1,
-                      out.data(), dim});
-      };
-    });
+  const std::string label = "delta_net/tokens:" + std::to_string(tokens) + "__" + isa.name;
+  benchmark::RegisterBenchmark(label.c_str(), [&isa, tokens](benchmark::State& state) {
+    const auto count = static_cast<std::size_t>(tokens);
+    std::vector<float> key = random_floats(count * dim), s(dim * dim + 16), out(count * dim);
+    float* const first = s.data() + (64 - reinterpret_cast<std::uintptr_t>(s.data()) % 64) % 64 / sizeof(float);  // as engines have it
+    for (std::size_t t = 0; t < count; ++t) isa.l2_norm(key.data() + t * dim, 1e-6f, key.data() + t * dim, dim);
+    const std::vector<float> v = random_floats(count * dim), decay(count, -0.05f), beta(count, 0.5f);
+    const DeltaNetCall call{first, dim, dim, tokens, key.data(), key.data(), v.data(), dim, dim, decay.data(), beta.data(), 1, out.data(), dim};
+    for (auto _ : state) {
+      isa.delta_net(call);
+      benchmark::ClobberMemory();
+    }
+    const double done = static_cast<double>(state.iterations()) * tokens;
+    state.counters["tokens/s"] = benchmark::Counter(done, benchmark::Counter::kIsRate);
+    state.counters["GFLOP/s"] = benchmark::Counter(7e-9 * dim * dim * done, benchmark::Counter::kIsRate);
+  });
 }
 
 }  // namespace
@@ -162,18 +196,16 @@ int main(int argc, char** argv) {
     if (!isa->supported()) continue;
     for (const FormatKernels& format : isa->formats) {
       const auto rows = static_cast<int>(kMemory / row_bytes(format.type, kWidth));
-      const auto add = [&](const char* suffix, int count, int tokens) {
+      const auto add = [&](const std::string& suffix, int count, int tokens) {
         benchmark::RegisterBenchmark((std::string(format.matmul_name) + suffix).c_str(), bench_matmul, *isa, format, count, tokens)
             ->Unit(benchmark::kMillisecond);
       };
       add("/memory", rows, 1);
       add("/cache", 64, 1);
-      add("/tokens:4", 256, 4);
-      add("/tokens:64", 256, 64);
-      add("/tokens:512", 256, 512);
+      for (const int tokens : {2, 4, 8, 16, 64, 512}) add("/tokens:" + std::to_string(tokens), 256, tokens);
     }
     add_elementwise(*isa);
-    add_sequence(*isa);
+    for (const int tokens : {1, 8, 32, 512}) add_delta_net(*isa, tokens);
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -16,6 +16,8 @@ namespace strata::kernels {
 template <class V>
 struct DeltaNet {
   using F = typename V::F;
+  /// Rows walked together: enough sums to hide the latency of an addition, and few enough for the registers.
+  static constexpr int rows = V::lanes >= 16 ? 8 : 4;
   static constexpr int chunk = 32;  ///< tokens walked together: their q and k of 128 floats are 32 KiB
 
   template <int R>
@@ -68,9 +70,9 @@ struct DeltaNet {
       for (int t = 0; t < count; ++t)
         keep[t] = Elementwise<V>::exp_of(c.decay[static_cast<std::size_t>(first + t) * c.gate_stride]);
       int row = 0;
-      for (; row + 4 <= c.v_dim; row += 4)
+      for (; row + rows <= c.v_dim; row += rows)
         for (int t = 0; t < count; ++t)
-          token<4>(c, c.state + static_cast<std::size_t>(row) * c.k_dim, row, static_cast<std::size_t>(first + t), keep[t]);
+          token<rows>(c, c.state + static_cast<std::size_t>(row) * c.k_dim, row, static_cast<std::size_t>(first + t), keep[t]);
       for (; row < c.v_dim; ++row)
         for (int t = 0; t < count; ++t)
           token<1>(c, c.state + static_cast<std::size_t>(row) * c.k_dim, row, static_cast<std::size_t>(first + t), keep[t]);
