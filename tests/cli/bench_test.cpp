@@ -340,4 +340,7 @@ TEST_CASE("the check for regressions refuses what it cannot do") {
   CHECK(peer.code == 2);
   CHECK(peer.err.find("--record") != std::string::npos);
   CHECK(program::call_program(script, {"--record"}).code == 2);
+  Outcome none = program::call_program(script, {"--baseline", "no-such-commit"});  // before it builds anything
+  CHECK(none.code == 2);
+  CHECK(none.err.find("no-such-commit") != std::string::npos);
 }

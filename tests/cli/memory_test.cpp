@@ -19,7 +19,7 @@ constexpr bool kSanitized = false;
 
 TEST_CASE("run takes the file, the cache and 128 MiB; from a mapped file, the cache and 128 MiB") {
   if (kSanitized) return;  // sanitizers take more
-  const std::string model = (scratch() / "made.gguf").string();
+  const std::string model = (scratch() / "memory.gguf").string();
   REQUIRE(call({"make-model", "--like", "llama-1b", "--layers", "4", "--type", "Q4_0", "--out", model}).code == 0);
   constexpr std::uint64_t rest = std::uint64_t{128} << 20, context = 1024;
   constexpr std::uint64_t cache = context * 4 /* layers */ * 2 /* keys, values */ * 8 * 64 * 2 /* bytes */;

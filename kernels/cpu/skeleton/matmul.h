@@ -60,7 +60,7 @@ int walk_rows_of_panels(const MatmulCall& call, int row, char* panels, const cha
 template <class Tile>
 int walk_panels(const MatmulCall& call) {
   using Panel = typename Tile::Panel;
-  if (!call.scratch || call.tokens < kEnoughTokens) return 0;
+  if (!call.scratch || call.tokens < kEnoughTokens || call.rows < Panel::rows) return 0;
   auto* panels = static_cast<char*>(call.scratch);
   char* packed = panels + Panel::together * Panel::bytes(call.k);
   int row = 0;
