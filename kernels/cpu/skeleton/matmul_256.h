@@ -66,8 +66,6 @@ struct Tile256 {
     Fold dots[4][T], less[4][T];
     formats::Half d[4] = {}, dmin[4] = {};
     const auto take = [&](int i) __attribute__((always_inline)) {
-      if constexpr (T == 1)
-        unroll<(sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(w + i, V::prefetch_bytes + 64 * line); });
       block<T>(w[i], b + i, x, dots[i], less[i]);
       d[i] = Unpack::d(w[i]);
       if constexpr (requires { Unpack::dmin(w[i]); }) dmin[i] = Unpack::dmin(w[i]);

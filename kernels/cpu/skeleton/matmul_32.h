@@ -62,8 +62,6 @@ struct Tile32 {
   template <int T>
   [[gnu::always_inline]] static void eight(const Block* w, int p, const ActivationQ8_32* x, typename Octet::F* sum) {
     typename V::Ints dots[T][8 / V::blocks];
-    if constexpr (T == 1)
-      unroll<(8 / parts * sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(w, V::prefetch_bytes + 64 * line); });
     unroll<8 / V::blocks>([&](auto i) __attribute__((always_inline)) {
       constexpr int part = i * V::blocks;
       const auto weights = V::template prepare<code, zero>(Unpack::template codes<V::blocks, part % parts>(w + part / parts));

@@ -25,10 +25,7 @@ struct FloatTile {
     template <int C, class... Rest>
     [[gnu::always_inline]] void step(int i, Rest... rest) {
       typename V::F weights[R];
-      unroll<R>([&](auto r) __attribute__((always_inline)) {
-        if constexpr (T == 1) V::prefetch(w[r] + i, V::prefetch_bytes);
-        weights[r] = V::load(w[r] + i, rest...);
-      });
+      unroll<R>([&](auto r) __attribute__((always_inline)) { weights[r] = V::load(w[r] + i, rest...); });
       unroll<T>([&](auto t) __attribute__((always_inline)) {
         const auto inputs = V::load(x[t] + i, rest...);
         unroll<R>([&](auto r) __attribute__((always_inline)) {

@@ -2,8 +2,8 @@
 //
 // Making a panel costs about as much as its product with three tokens (Q4_K) to ten (IQ2_XS). Then a weight vector is
 // read once for several tokens, whose activations are broadcast to the rows of several panels, and no sum runs across
-// lanes. The activations of eight tokens are packed: word by word, each of all tokens. Where a vocabulary wants codes unsigned, signed ones get 128
-// added, and what that is too much joins the minima.
+// lanes. The activations of eight tokens are packed: word by word, each of all tokens. Where a vocabulary wants codes
+// unsigned, signed ones get 128 added, and what that is too much joins the minima.
 #pragma once
 
 #include <cstddef>
@@ -171,7 +171,7 @@ struct Panel256<V, Block, Unpack> {
       formats::Half d[rows], dmin[rows];
       for (int r = 0; r < rows; ++r) {
         const auto& block = reinterpret_cast<const Block*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride)[b];
-        unroll<(sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(&block, next + 64 * line); });
+        unroll<(sizeof(Block) + 63) / 64>([&](auto line) __attribute__((always_inline)) { V::prefetch(&block, next + 64 * line); });
         unroll<4>([&](auto j) { V::store_codes(Unpack::template codes<j>(block), codes[j][r]); });
         V::store_scales(Unpack::scales(block), words[r]);
         if constexpr (has_mins) V::store_mins(Unpack::mins(block), words[r] + 16);

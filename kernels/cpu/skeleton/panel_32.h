@@ -175,7 +175,10 @@ struct Panel32<V, Block, Unpack> {
     Scale d[at_once][scales][rows], offset[at_once][rows];
     for (int r = 0; r < rows; ++r) {
       const Block* block = row(r) + b;
-      if constexpr (P == 0) unroll<((parts == 1 ? N : 1) * sizeof(Block) + 63) / 64>([&](auto line) { V::prefetch(block, next + 64 * line); });
+      if constexpr (P == 0)
+        unroll<((parts == 1 ? N : 1) * sizeof(Block) + 63) / 64>([&](auto line) __attribute__((always_inline)) {
+          V::prefetch(block, next + 64 * line);
+        });
       V::template store_bytes<code>(V::template prepare<code, zero>(Unpack::template codes<N, P>(block)), codes[r]);
       unroll<N>([&](auto i) __attribute__((always_inline)) {
         const Block& of_part = parts == 1 ? block[i] : *block;

@@ -55,10 +55,6 @@ struct Neon {
     const float32x2_t x = vadd_f32(vget_low_f32(a), vget_high_f32(a));
     return vget_lane_f32(x, 0) + vget_lane_f32(x, 1);
   }
-  static constexpr int prefetch_bytes = 1024;
-  static void prefetch(const void* p, int bytes) {
-    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)));
-  }
 
   // Integer sums, one to a float lane.
   using Ints = int32x4_t;

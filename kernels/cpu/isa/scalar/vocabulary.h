@@ -56,8 +56,6 @@ struct Scalar {
     return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
   }
   static float sum(F a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
-  static constexpr int prefetch_bytes = 0;
-  static void prefetch(const void*, int) {}
 
   // Integer sums, one to a float lane.
   struct Ints {
