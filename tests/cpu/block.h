@@ -17,6 +17,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/cpu.h"
+#include "kernels/cpu/kernels.h"
 #include "kernels/formats/list.h"
 #include "support/catch.h"
 
@@ -244,6 +245,14 @@ inline std::unique_ptr<backend::Device> open_cpu(int threads, const std::string&
   options.threads = threads;
   options.isa = isa;
   return backend::open_cpu(options).value_or_throw();
+}
+
+/// Best first.
+inline std::vector<std::string> usable_isas() {
+  std::vector<std::string> names;
+  for (const kernels::IsaKernels* isa : kernels::isa_tables())
+    if (isa->supported()) names.push_back(isa->name);
+  return names;
 }
 
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {
