@@ -51,29 +51,51 @@ struct Quantize {
     }
   }
 
-  /// d = max|x| / 127, kept as a half as in the Q8_0 file format.
+  /// The largest magnitude, as its bits.
+  template <int N>
+  static std::int32_t largest_magnitude(const float* x) {
+    std::int32_t most = 0;
+    for (int i = 0; i < N; ++i) {
+      const std::int32_t magnitude = bits(x[i]) & INT32_MAX;
+      most = magnitude > most ? magnitude : most;
+    }
+    return most;
+  }
+
+  /// d = max|x| / 127, kept as a half as in the Q8_0 file format. Scales are found for several blocks at a time, one to a lane.
   static void q8_32(const float* x, void* out, int k) {
+    constexpr int group = 16;
     auto* q = static_cast<std::int8_t*>(out);
-    const int n = padded_q8_32(k);
+    const int n = padded_q8_32(k), blocks = k / 32;
     auto* sums = reinterpret_cast<std::int16_t*>(q + n);
     auto* scales = reinterpret_cast<float*>(q + n + n / 8);
-    for (int b = 0; b < n / 32; ++b, q += 32, sums += 2) {
-      std::int32_t most = 0;
-      if (b < k / 32) {
-        const std::int32_t up = largest<32>(x + 32 * b, 0), down = largest<32>(x + 32 * b, INT32_MIN);
-        most = up > down ? up : down;
+    for (int first = 0; first < n / 32; first += group) {
+      const int count = n / 32 - first < group ? n / 32 - first : group;
+      std::int32_t most[group] = {};
+      for (int b = 0; b < count && first + b < blocks; ++b) most[b] = largest_magnitude<32>(x + 32 * (first + b));
+      float d[group], inverse[group], scale[group];
+      for (int b = 0; b < group; ++b) {
+        const float whole = from_bits(most[b]) / 127.0f;
+        const bool some = most[b] < infinity && whole >= 0x1p-126f;
+        d[b] = some ? whole : 0.0f;
+        inverse[b] = some ? 1.0f / whole : 0.0f;
       }
-      const float d = from_bits(most) / 127.0f;
-      if (most >= infinity || !(d >= 0x1p-126f)) {
-        scales[b] = most >= infinity ? from_bits(0x7fc00000) : 0.0f;
-        std::memset(q, 0, 32);
-        std::memset(sums, 0, 2 * sizeof *sums);
-        continue;
+      round_to_half(d, scale, group);
+      for (int b = 0; b < count; ++b, q += 32) {
+        scales[first + b] = most[b] >= infinity ? from_bits(0x7fc00000) : scale[b];
+        if (inverse[b] == 0)
+          std::memset(q, 0, 32);
+        else
+          for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(nearest(x[32 * (first + b) + i] * inverse[b]));
       }
-      const float inverse = 1.0f / d;
-      scales[b] = formats::to_float(formats::to_half(d));
-      for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(nearest(x[32 * b + i] * inverse));
-      sum_by_16(q, 2, sums);
+      sum_by_16(q - 32 * count, 2 * count, sums + 2 * first);
+    }
+  }
+  static void round_to_half(const float* x, float* out, int n) {
+    formats::Half half[V::lanes];
+    for (int i = 0; i < n; i += V::lanes) {
+      V::store(half, V::load(x + i), V::lanes);
+      V::store(out + i, V::load(half));
     }
   }
 
