@@ -82,7 +82,7 @@ class Team {
   const Clock::duration spin_;
   std::vector<std::thread> workers_;
   const std::unique_ptr<Slot[]> slots_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;  ///< a thread that comes late to a job that is done looks at any time
 
   // Written by the caller while nobody else is within.
   std::span<const int> parts_;
