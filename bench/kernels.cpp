@@ -53,10 +53,20 @@ struct Weights {
         formats::random_blocks(format, random, row, kWidth);
     }
   }
+
+  void make_panels(const PanelFormat& panel) {
+    const std::size_t bytes = stride * static_cast<std::size_t>(panel.rows);
+    std::vector<std::uint8_t> rows(bytes);
+    for (std::uint8_t* at = data; at + bytes <= storage.data() + storage.size(); at += bytes) {
+      std::memcpy(rows.data(), at, bytes);
+      panel.make(rows.data(), stride, kWidth, at);
+    }
+  }
 };
 
-void bench_matmul(benchmark::State& state, const IsaKernels& isa, const FormatKernels& format, int rows, int tokens) {
-  const Weights weights(format.type, rows);
+void bench_matmul(benchmark::State& state, const IsaKernels& isa, const FormatKernels& format, int rows, int tokens, bool in_panels) {
+  Weights weights(format.type, rows);
+  if (in_panels) weights.make_panels(format.panel);
   const std::size_t bytes = (activation_bytes(format.activation, kWidth) + 63) / 64 * 64;
   std::vector<std::uint8_t> activations(bytes * static_cast<std::size_t>(tokens) + 64);
   std::uint8_t* base = activations.data() + (64 - reinterpret_cast<std::uintptr_t>(activations.data()) % 64) % 64;
@@ -72,7 +82,7 @@ void bench_matmul(benchmark::State& state, const IsaKernels& isa, const FormatKe
   }
   const std::size_t scratch = format.scratch_bytes(kWidth);
   const std::unique_ptr<void, void (*)(void*)> memory(scratch > 0 ? std::aligned_alloc(64, (scratch + 63) / 64 * 64) : nullptr, std::free);
-  const MatmulCall call{weights.data, weights.stride, inputs.data(), outputs.data(), rows, tokens, kWidth, memory.get()};
+  const MatmulCall call{weights.data, weights.stride, inputs.data(), outputs.data(), rows, tokens, kWidth, memory.get(), in_panels};
   for (auto _ : state) {
     format.matmul(call);
     benchmark::ClobberMemory();
@@ -196,13 +206,15 @@ int main(int argc, char** argv) {
     if (!isa->supported()) continue;
     for (const FormatKernels& format : isa->formats) {
       const auto rows = static_cast<int>(kMemory / row_bytes(format.type, kWidth));
-      const auto add = [&](const std::string& suffix, int count, int tokens) {
-        benchmark::RegisterBenchmark((std::string(format.matmul_name) + suffix).c_str(), bench_matmul, *isa, format, count, tokens)
-            ->Unit(benchmark::kMillisecond);
-      };
-      add("/memory", rows, 1);
-      add("/cache", 64, 1);
-      for (const int tokens : {2, 4, 8, 16, 64, 512}) add("/tokens:" + std::to_string(tokens), 256, tokens);
+      for (const bool in_panels : {false, true}) {
+        if (in_panels && format.panel.rows == 0) continue;
+        const auto add = [&](const std::string& suffix, int count, int tokens) {
+          const std::string name = std::string(format.matmul_name) + (in_panels ? "/panels" : "") + suffix;
+          benchmark::RegisterBenchmark(name.c_str(), bench_matmul, *isa, format, count, tokens, in_panels)->Unit(benchmark::kMillisecond);
+        };
+        for (const int tokens : {1, 2, 4, 8}) add("/memory/tokens:" + std::to_string(tokens), rows, tokens);
+        for (const int tokens : {1, 2, 4, 8, 16, 64, 512}) add("/tokens:" + std::to_string(tokens), 256, tokens);
+      }
     }
     add_elementwise(*isa);
     for (const int tokens : {1, 8, 32, 512}) add_delta_net(*isa, tokens);

@@ -41,8 +41,20 @@ struct MatmulCall {
   int k;                         ///< elements in a row; a multiple of the format's block
   /// FormatKernels::scratch_bytes(k) at a multiple of 64, or null: then many tokens take longer.
   void* scratch = nullptr;
+  /// Whether rows lie in panels (PanelFormat): each `panel.rows` of them together, but for fewer that are left at the end.
+  bool in_panels = false;
 };
 using MatmulKernel = void (*)(const MatmulCall&);
+
+/// Rows of weights side by side, so that each vector holds a word of all of them: few tokens then cost about as much as one.
+/// A panel takes as many bytes as its rows.
+struct PanelFormat {
+  int rows = 0;  ///< of a panel; 0: the format has none
+  /// `rows` rows, `stride` bytes apart, of k elements.
+  void (*make)(const void* rows, std::size_t stride, int k, void* panel) = nullptr;
+  /// One row of a panel as it was.
+  void (*extract)(const void* panel, int row, int k, void* out) = nullptr;
+};
 
 /// One row per weight format that an instruction set can multiply.
 struct FormatKernels {
@@ -53,6 +65,7 @@ struct FormatKernels {
   /// Decodes k elements to float, bit-equal to the format's scalar decode.
   void (*decode)(const void* row, float* out, int k);
   std::size_t (*scratch_bytes)(int k);  ///< for MatmulCall::scratch
+  PanelFormat panel;
 };
 
 /// How keys and values are stored in the cache.

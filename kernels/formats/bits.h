@@ -39,9 +39,21 @@ static inline std::uint64_t spread_pairs(std::uint64_t pairs) {
   return (pairs | pairs << 6) & 0x0303030303030303u;
 }
 
+/// Bits 0 to 3 of a word, of which no other is set, to bit `at` of its bytes.
+template <int at, class Word>
+[[gnu::always_inline]] static inline Word spread_bits(Word bits) {
+  bits = bits | bits << 7;
+  return ((bits | bits << 14) & 0x01010101u) << at;
+}
+
 /// Each byte less 32, for bytes below 64.
+template <class Word>
+[[gnu::always_inline]] static inline Word bytes_less_32(Word bytes) {
+  constexpr std::uint32_t high = 0x80808080u;  // keeps a byte from borrowing of the next
+  return ((bytes | high) - 0x20202020u) ^ high;
+}
 static inline std::uint64_t bytes_less_32(std::uint64_t bytes) {
-  constexpr std::uint64_t high = 0x8080808080808080u;  // keeps a byte from borrowing of the next
+  constexpr std::uint64_t high = 0x8080808080808080u;
   return ((bytes | high) - 0x2020202020202020u) ^ high;
 }
 

@@ -41,4 +41,18 @@ template <int bits>
   return (words >> (15 - bits) & mask) | 1;
 }
 
+/// The scales of groups, four to a word, a byte each.
+template <class Word, int n>
+struct ScaleWords {
+  Word bytes[n];
+};
+template <class Word>
+[[gnu::always_inline]] static inline ScaleWords<Word, 2> two_words(Word a, Word b) {
+  return {{a, b}};
+}
+template <class Word>
+[[gnu::always_inline]] static inline ScaleWords<Word, 4> four_words(Word a, Word b, Word c, Word d) {
+  return {{a, b, c, d}};
+}
+
 }  // namespace strata::formats

@@ -8,19 +8,28 @@
 #include <cstdint>
 
 #include "kernels/formats/bits.h"
+#include "kernels/formats/lanes.h"
 
 namespace strata::formats {
 
-/// One scale or minimum to a byte, number 0 in the lowest one.
+/// One scale or minimum to a byte, number 0 in the lowest one of the first word.
+template <class Word>
 struct UnpackedScales {
-  std::uint64_t scale, min;
+  ScaleWords<Word, 2> scale, min;
 };
 
-static inline UnpackedScales unpack_scales(const std::uint8_t packed[12]) {
+/// From the twelve bytes as words.
+template <class Word>
+[[gnu::always_inline]] static inline UnpackedScales<Word> unpack_scales(Word a, Word b, Word c) {
+  return {two_words(a & 0x3f3f3f3fu, (c & 0x0f0f0f0fu) | (a >> 2 & 0x30303030u)),
+          two_words(b & 0x3f3f3f3fu, (c >> 4 & 0x0f0f0f0fu) | (b >> 2 & 0x30303030u))};
+}
+static inline UnpackedScales<std::uint32_t> unpack_scales(const std::uint8_t packed[12]) {
   // One load for each word: a copy of all twelve bytes would go through memory once more.
-  const std::uint32_t a = load32(packed), b = load32(packed + 4), c = load32(packed + 8);
-  const std::uint32_t scale = (c & 0x0f0f0f0fu) | (a >> 2 & 0x30303030u), min = (c >> 4 & 0x0f0f0f0fu) | (b >> 2 & 0x30303030u);
-  return {(a & 0x3f3f3f3fu) | std::uint64_t{scale} << 32, (b & 0x3f3f3f3fu) | std::uint64_t{min} << 32};
+  return unpack_scales(load32(packed), load32(packed + 4), load32(packed + 8));
+}
+[[gnu::always_inline]] static inline std::uint64_t joined(ScaleWords<std::uint32_t, 2> words) {
+  return words.bytes[0] | std::uint64_t{words.bytes[1]} << 32;
 }
 
 /// The same, spelled out for one sub-block s in [0, 8).

@@ -38,6 +38,9 @@ struct WeightSource {
   std::span<const std::byte> mapped;  ///< empty when the file is not mapped
   std::function<Result<void>(std::uint64_t offset, std::span<std::byte> out)> read;
   std::uint64_t bytes = 0;
+  /// `bytes` of the host's memory for the device to lay the weight out in, as it is read fastest; empty: there is none.
+  /// It lives as long as the weight.
+  std::span<std::byte> room;
   std::shared_ptr<const void> owner;  ///< keeps `mapped` and `read` alive; a device that borrows holds on to it
 };
 
@@ -146,7 +149,7 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceInfo info() const = 0;
-  /// Whether weights stay where WeightSource::mapped shows them; then the runtime chooses the pages they lie in.
+  /// Whether weights stay where WeightSource::mapped shows them, or in WeightSource::room where there is some.
   virtual bool borrows_weights() const { return false; }
   /// Whether the node can run here; the error names the weight and its type, and what to do instead.
   virtual Result<void> supports(const graph::Graph& graph, const graph::Node& node) const = 0;

@@ -127,37 +127,22 @@ Result<void> Engine::check_shared_caches() const {
   return {};
 }
 
-/// Copies every borrowed weight once into one block of huge pages; leaves pages_ at mmap where there is no room.
-Result<void> Engine::gather_in_huge_pages(const ModelOptions& options, std::span<const std::vector<bool>> needed) {
-  huge_offset_.assign(blueprint_->tensors.size(), 0);
-  std::size_t bytes = 0, total = 0;  // with and without the padding between weights
-  std::vector<std::size_t> chosen;
-  for (std::size_t w = 0; w < blueprint_->tensors.size(); ++w) {
-    bool borrowed = false;
-    for (std::size_t p = 0; p < places_.size(); ++p) borrowed |= needed[p][w] && places_[p].device->borrows_weights();
-    if (!borrowed) continue;
-    huge_offset_[w] = bytes;
-    bytes += (blueprint_->tensors[w].bytes() + 63) / 64 * 64;
-    total += blueprint_->tensors[w].bytes();
-    chosen.push_back(w);
-  }
-  const std::uint64_t available = platform::available_memory();
-  if (options.pages == Pages::automatic && (available == 0 || bytes > available / 2)) return {};
-  auto pages = platform::Pages::allocate(std::max<std::size_t>(bytes, 1), /*huge=*/true);
-  if (!pages) return options.pages == Pages::huge ? Result<void>(pages.error()) : Result<void>();
-  huge_ = std::move(*pages);
-  constexpr std::size_t kPiece = std::size_t{1} << 24;
-  std::size_t done = 0;
-  for (std::size_t w : chosen) {
-    const models::Stored& stored = blueprint_->tensors[w];
-    for (std::uint64_t at = 0; at < stored.bytes(); at += kPiece) {
-      std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, stored.bytes() - at));
-      if (auto read = stored.read(*file_, at, std::span(huge_.data() + huge_offset_[w] + at, count)); !read) return read;
-      done += count;
-      if (options.progress && !options.progress(static_cast<float>(done) / static_cast<float>(total)))
-        return fail(ErrorCode::cancelled, file_->path(), ": loading was cancelled");
+/// Takes one block of huge pages for every weight that devices would borrow; leaves pages_ at mmap where there is no room.
+Result<void> Engine::take_huge_pages(Pages wanted, std::span<const std::vector<bool>> needed) {
+  std::size_t bytes = 0;
+  for (std::size_t p = 0; p < places_.size(); ++p) {
+    std::vector<std::size_t>& offsets = huge_offset_.emplace_back(blueprint_->tensors.size());
+    for (std::size_t w = 0; places_[p].device->borrows_weights() && w < offsets.size(); ++w) {
+      if (!needed[p][w]) continue;
+      offsets[w] = bytes;
+      bytes += (blueprint_->tensors[w].bytes() + 63) / 64 * 64;
     }
   }
+  const std::uint64_t available = platform::available_memory();
+  if (wanted == Pages::automatic && (available == 0 || bytes > available / 2)) return {};
+  auto pages = platform::Pages::allocate(std::max<std::size_t>(bytes, 1), /*huge=*/true);
+  if (!pages) return wanted == Pages::huge ? Result<void>(pages.error()) : Result<void>();
+  huge_ = std::move(*pages);
   pages_ = Pages::huge;
   return {};
 }
@@ -166,12 +151,16 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
   const graph::Graph& graph = blueprint_->graph;
   const auto needed = weights_by_place(graph, stages_, places_.size());
   if (options.pages != Pages::mmap)
-    if (auto gathered = gather_in_huge_pages(options, needed); !gathered) return gathered;
+    if (auto taken = take_huge_pages(options.pages, needed); !taken) return taken;
   log(options, LogLevel::info, pages_ == Pages::huge ? "weights in huge pages" : "weights mapped from the file");
   std::uint64_t total = 0, done = 0;
   for (const auto& place : needed)
     for (std::size_t w = 0; w < place.size(); ++w)
       if (place[w]) total += blueprint_->tensors[w].bytes();
+  const auto report = [progress = options.progress, total, file = file_](std::uint64_t bytes) -> Result<void> {
+    if (!progress || progress(static_cast<float>(bytes) / static_cast<float>(std::max<std::uint64_t>(total, 1)))) return {};
+    return fail(ErrorCode::cancelled, file->path(), ": loading was cancelled");
+  };
   for (std::size_t p = 0; p < places_.size(); ++p) {
     places_[p].weights.resize(graph.weights.size());
     for (std::size_t w = 0; w < graph.weights.size(); ++w) {
@@ -180,16 +169,18 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
       backend::WeightSource source;
       source.bytes = stored.bytes();
       source.owner = file_;
-      source.read = [file = file_, stored](std::uint64_t offset, std::span<std::byte> out) { return stored.read(*file, offset, out); };
+      source.read = [file = file_, stored, report, done](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
+        if (auto read = stored.read(*file, offset, out); !read) return read;
+        return report(done + offset + out.size());
+      };
       source.mapped = stored.mapped(*file_);
-      if (pages_ == Pages::huge && places_[p].device->borrows_weights()) source.mapped = {huge_.data() + huge_offset_[w], stored.bytes()};
+      if (pages_ == Pages::huge && places_[p].device->borrows_weights())
+        source.room = {huge_.data() + huge_offset_[p][w], static_cast<std::size_t>(stored.bytes())};
       auto weight = places_[p].device->load(graph.weights[w], source);
       if (!weight) return weight.error();
       places_[p].weights[w] = std::move(*weight);
       done += stored.bytes();
-      if (options.progress && pages_ != Pages::huge &&
-          !options.progress(static_cast<float>(done) / static_cast<float>(std::max<std::uint64_t>(total, 1))))
-        return fail(ErrorCode::cancelled, file_->path(), ": loading was cancelled");
+      if (auto reported = report(done); !reported) return reported;
     }
   }
   weight_bytes_ = total;

@@ -74,7 +74,7 @@ class Engine {
   void export_watched();
   Result<void> check_shared_caches() const;
   Result<void> load_weights(const ModelOptions& options);
-  Result<void> gather_in_huge_pages(const ModelOptions& options, std::span<const std::vector<bool>> needed);
+  Result<void> take_huge_pages(Pages wanted, std::span<const std::vector<bool>> needed);
   Result<void> make_state(KvType type);
   graph::Capacity capacity_with_logits() const;
   /// Compiles the pass's stages. A weight that it lacks (by place, then weight) is the engine's own.
@@ -84,8 +84,8 @@ class Engine {
   std::shared_ptr<const models::Blueprint> blueprint_;
   std::vector<int> device_of_layer_;
   std::vector<graph::Stage> stages_;
-  platform::Pages huge_;                            ///< all borrowed weights, when pages_ is huge
-  std::vector<std::size_t> huge_offset_;            ///< by weight
+  platform::Pages huge_;                            ///< room for the weights of devices that borrow, when pages_ is huge
+  std::vector<std::vector<std::size_t>> huge_offset_;  ///< by place, then weight
   // Destroyed in reverse: programs, then states, then weights and devices.
   std::vector<Place> places_;
   StatePool pool_;

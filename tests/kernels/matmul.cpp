@@ -57,6 +57,7 @@ struct Product {
   std::size_t stride;
   Guarded<std::uint8_t> weights;
   std::vector<std::unique_ptr<Input>> inputs;
+  bool in_panels = false;
 
   Product(const IsaKernels& table, const FormatKernels& row, int elements, int r, int t, std::vector<std::uint8_t> bytes)
       : isa(table), format(row), k(elements), rows(r), tokens(t), stride(row_bytes(row.type, elements)), weights(bytes) {
@@ -77,7 +78,7 @@ struct Product {
           x_rows.push_back(inputs[t + i]->row.data());
           y_rows.push_back(y[i].data() + 1);
         }
-        format.matmul({weights.data() + r * stride, stride, x_rows.data(), y_rows.data(), some_rows, some_tokens, k, scratch});
+        format.matmul({weights.data() + r * stride, stride, x_rows.data(), y_rows.data(), some_rows, some_tokens, k, scratch, in_panels});
         for (int i = 0; i < some_tokens; ++i) {
           REQUIRE(y[i].front() == kSentinel);
           REQUIRE(y[i].back() == kSentinel);
@@ -216,6 +217,42 @@ TEST_CASE("products of many tokens are the same to the bit with scratch and with
           std::free(memory);
         }
       }
+}
+
+TEST_CASE("products of rows in panels are those of the rows, to the bit") {
+  // Panels, and rows that are left; every count of tokens.
+  constexpr int kRows = 37, kTokens = 23;
+  std::mt19937 random(13);
+  for (const IsaKernels* isa : machine_tables())
+    for (const FormatKernels& format : isa->formats) {
+      if (format.panel.rows == 0) continue;
+      const int block = static_cast<int>(type_info(format.type)->block);
+      for (const bool any_bytes : {false, true})
+        for (const int k : {block, block < 256 ? 128 * 9 + block : 2304}) {
+          INFO(format.matmul_name << " k " << k);
+          auto weights = some_weights(format.type, k, kRows);
+          if (any_bytes)
+            for (auto& b : weights) b = static_cast<std::uint8_t>(random());
+          const Product rows(*isa, format, k, kRows, kTokens, weights);
+          std::vector<std::uint8_t> panels = weights, row(rows.stride);
+          const int all = kRows / format.panel.rows * format.panel.rows;
+          for (int r = 0; r < all; r += format.panel.rows) {
+            format.panel.make(weights.data() + r * rows.stride, rows.stride, k, panels.data() + r * rows.stride);
+            for (int i = 0; i < format.panel.rows; ++i) {
+              format.panel.extract(panels.data() + r * rows.stride, i, k, row.data());
+              REQUIRE(std::equal(row.begin(), row.end(), weights.begin() + (r + i) * rows.stride));
+            }
+          }
+          const std::vector<float> expected = rows.run(1, 1);
+          Product product(*isa, format, k, kRows, kTokens, panels);
+          product.in_panels = true;
+          for (const int tokens : {1, 2, 3, 4, 5, 7, 8, 15, kTokens}) {
+            const std::vector<float> whole = product.run(kRows, tokens), cut = product.run(2 * format.panel.rows, tokens);
+            for (std::size_t i = 0; i < whole.size(); ++i) REQUIRE(same(whole[i], expected[i]));
+            for (std::size_t i = 0; i < cut.size(); ++i) REQUIRE(same(cut[i], expected[i]));
+          }
+        }
+    }
 }
 
 TEST_CASE("products take weights and activations at any element's alignment") {

@@ -11,6 +11,7 @@
 #include "kernels/cpu/skeleton/matmul_32.h"
 #include "kernels/cpu/skeleton/matmul_256.h"
 #include "kernels/cpu/skeleton/matmul_float.h"
+#include "kernels/cpu/skeleton/panel_tokens.h"
 #include "kernels/formats/simd.h"
 
 namespace strata::kernels {
@@ -31,71 +32,165 @@ int walk_tokens(const MatmulCall& call, int begin, int end, int token) {
   return token;
 }
 
-/// Tokens that are packed at once, and from how many on panels pay.
-inline constexpr int kPackedTokens = 256, kEnoughTokens = 16;
-
-/// R panels with T tokens at a time, then with half as many.
-template <class Panel, int R, int T>
-void multiply_panels(const void* panels, const char* packed, const MatmulCall& call, int row, int begin, int token, int end) {
-  for (; token + T <= end; token += T) {
-    const int i = token - begin;
-    Panel::template run<R, T>(panels, packed + static_cast<std::size_t>(i / 8) * Panel::packed_bytes(call.k), i % 8, call, row, token);
-  }
-  if constexpr (T > 1)
-    if (token < end) multiply_panels<Panel, R, T / 2>(panels, packed, call, row, begin, token, end);
-}
-
-/// R panels at a time while there are rows enough, then fewer; returns the first row that is left.
-template <class Panel, int R>
-int walk_rows_of_panels(const MatmulCall& call, int row, char* panels, const char* packed, int begin, int end) {
-  for (; row + R * Panel::rows <= call.rows; row += R * Panel::rows) {
-    for (int r = 0; r < R; ++r) Panel::fill(call, row + r * Panel::rows, panels + static_cast<std::size_t>(r) * Panel::bytes(call.k));
-    multiply_panels<Panel, R, Panel::tokens>(panels, packed, call, row, begin, begin, end);
-  }
-  if constexpr (R > 1) return walk_rows_of_panels<Panel, R - 1>(call, row, panels, packed, begin, end);
-  return row;
-}
-
-/// Rows in whole panels where there are tokens enough to pay for them; returns the first row that is left.
 template <class Tile>
-int walk_panels(const MatmulCall& call) {
-  using Panel = typename Tile::Panel;
-  if (!call.scratch || call.tokens < kEnoughTokens || call.rows < Panel::rows) return 0;
-  auto* panels = static_cast<char*>(call.scratch);
-  char* packed = panels + Panel::together * Panel::bytes(call.k);
-  int row = 0;
-  for (int begin = 0; begin < call.tokens; begin += kPackedTokens) {
-    const int end = begin + kPackedTokens < call.tokens ? begin + kPackedTokens : call.tokens;
-    for (int token = begin; token < end; token += 8) {
-      const void* eight[8];  // behind the end the last one, for nobody
-      for (int t = 0; t < 8; ++t) eight[t] = call.x[token + t < end ? token + t : end - 1];
-      Panel::pack(eight, call.k, packed + static_cast<std::size_t>((token - begin) / 8) * Panel::packed_bytes(call.k));
-    }
-    row = walk_rows_of_panels<Panel, Panel::together>(call, 0, panels, packed, begin, end);
-  }
-  return row;
+void walk(const MatmulCall& call, int row) {
+  // Rows that stay in the second-level cache while all tokens pass over them.
+  constexpr std::size_t cached = 128 * 1024;
+  const std::size_t fit = call.weight_stride ? cached / call.weight_stride : 0;
+  const int step = call.tokens <= Tile::max_tokens ? call.rows : fit > 8 ? static_cast<int>(fit < 256 ? fit & ~7u : 256) : 8;
+  for (; row < call.rows; row += step)
+    walk_tokens<Tile, Tile::max_tokens>(call, row, row + step < call.rows ? row + step : call.rows, 0);
 }
 
 template <class Tile>
 constexpr bool has_panels = requires { requires Tile::Panel::rows > 0; };
+/// Whether weights may lie in panels from the start.
+template <class Tile>
+constexpr bool has_stored_panels = requires { requires Tile::Panel::is_stored; };
+
+/// From how many tokens on it pays to lay rows out in panels for one call, and to write down the codes of panels.
+inline constexpr int kEnoughForPanels = 6, kEnoughForCodes = 32;
+
+/// Tokens whose activations are packed at once.
+inline constexpr int kPackedTokens = 256;
+
+/// Where a call's scratch has what.
+template <class Panel>
+struct PanelScratch {
+  static constexpr int kElements = Panel::block;
+  using Packed = typename Panel::Packed;
+  char* codes;   ///< of as many panels as go together
+  char* stored;  ///< a panel
+  Packed* packed;
+  std::size_t bytes;
+
+  PanelScratch(void* scratch, int k) {
+    const int blocks = k / kElements;
+    const std::size_t of_codes = Panel::together * Panel::Decoded::bytes(blocks),
+                      of_rows = Panel::is_stored ? (static_cast<std::size_t>(blocks) * Panel::Layout::bytes + 63) / 64 * 64 : 0;
+    codes = static_cast<char*>(scratch);
+    stored = codes + of_codes;
+    packed = reinterpret_cast<Packed*>(stored + of_rows);
+    bytes = of_codes + of_rows + static_cast<std::size_t>(kPackedTokens / 8 * blocks) * sizeof(Packed);
+  }
+};
+
+/// A panel of stored rows with T tokens at a time, then with half as many.
+template <class Panel, int T>
+void multiply_stored(const char* panel, const MatmulCall& call, int row, int token, int end, bool fetch) {
+  TokenRows<typename Panel::Activation, Panel::block, T> x;
+  for (; token + T <= end; token += T, fetch = false) {
+    for (int t = 0; t < T; ++t) x.x[t] = Panel::view(call.x[token + t], call.k);
+    Panel::Stored::template run<1, T>(panel, call.k / Panel::block, x, fetch, call.y + token, row);
+  }
+  if constexpr (T > 1)
+    if (token < end) multiply_stored<Panel, T / 2>(panel, call, row, token, end, fetch);
+}
+
+/// R panels of written codes with T packed tokens at a time, then with half as many. The first is number `begin`.
+template <class Panel, int R, int T>
+void multiply_decoded(const PanelScratch<Panel>& scratch, const MatmulCall& call, int row, int begin, int token, int end) {
+  const int blocks = call.k / Panel::block;
+  for (; token + T <= end; token += T) {
+    const int i = token - begin;
+    const PackedTokens<typename Panel::Packed> x{scratch.packed + static_cast<std::ptrdiff_t>(i / 8) * blocks, i % 8};
+    Panel::Decoded::template run<R, T>(scratch.codes, blocks, x, false, call.y + token, row);
+  }
+  if constexpr (T > 1)
+    if (token < end) multiply_decoded<Panel, R, T / 2>(scratch, call, row, begin, token, end);
+}
+
+/// The panel of stored rows from `row` on, made now where rows do not lie in panels.
+template <class Panel>
+const char* stored_panel(const MatmulCall& call, const PanelScratch<Panel>& scratch, int row) {
+  const char* rows = static_cast<const char*>(call.weights) + static_cast<std::size_t>(row) * call.weight_stride;
+  if (call.in_panels) return rows;
+  Panel::Layout::make(rows, call.weight_stride, call.k / Panel::block, scratch.stored);
+  return scratch.stored;
+}
+
+/// Returns the first row that is left.
+template <class Panel>
+int walk_stored(const MatmulCall& call, const PanelScratch<Panel>& scratch, int begin, int end) {
+  int row = 0;
+  for (; row + Panel::rows <= call.rows; row += Panel::rows)
+    multiply_stored<Panel, 8>(stored_panel(call, scratch, row), call, row, begin, end, call.in_panels);
+  return row;
+}
+
+/// R panels at a time while there are rows enough, then fewer; returns the first row that is left.
+template <class Panel, int R>
+int walk_decoded(const MatmulCall& call, const PanelScratch<Panel>& scratch, int row, int begin, int end) {
+  const int blocks = call.k / Panel::block;
+  for (; row + R * Panel::rows <= call.rows; row += R * Panel::rows) {
+    for (int r = 0; r < R; ++r) {
+      const int first = row + r * Panel::rows;
+      char* to = scratch.codes + static_cast<std::size_t>(r) * Panel::Decoded::bytes(blocks);
+      if constexpr (Panel::is_stored) {
+        Panel::Writer::write_panel(stored_panel(call, scratch, first), blocks, to);
+      } else {
+        const char* rows = static_cast<const char*>(call.weights) + static_cast<std::size_t>(first) * call.weight_stride;
+        Panel::Writer::write_rows(rows, call.weight_stride, blocks, to);
+      }
+    }
+    multiply_decoded<Panel, R, Panel::tokens>(scratch, call, row, begin, begin, end);
+  }
+  if constexpr (R > 1) return walk_decoded<Panel, R - 1>(call, scratch, row, begin, end);
+  return row;
+}
+
+/// Rows in whole panels; returns the first row that is left.
+template <class Panel>
+int walk_panels(const MatmulCall& call) {
+  const PanelScratch<Panel> scratch(call.scratch, call.k);
+  const bool few = Panel::is_stored && (call.tokens < kEnoughForCodes || !call.scratch);
+  int row = 0;
+  for (int begin = 0; begin < call.tokens; begin += kPackedTokens) {
+    const int end = begin + kPackedTokens < call.tokens ? begin + kPackedTokens : call.tokens;
+    if constexpr (Panel::is_stored)
+      if (few) row = walk_stored(call, scratch, begin, end);
+    if (few) continue;
+    for (int token = begin; token < end; token += 8) {
+      typename Panel::Activation x[8];  // behind the end the last one, for nobody
+      for (int t = 0; t < 8; ++t) x[t] = Panel::view(call.x[token + t < end ? token + t : end - 1], call.k);
+      pack_tokens<typename Panel::Vocabulary>(x, call.k / Panel::block, scratch.packed + static_cast<std::ptrdiff_t>((token - begin) / 8) * (call.k / Panel::block));
+    }
+    row = walk_decoded<Panel, Panel::together>(call, scratch, 0, begin, end);
+  }
+  return row;
+}
 
 /// Bytes of MatmulCall::scratch that a product of rows of k elements makes use of.
 template <class Tile>
 std::size_t scratch_bytes(int k) {
-  if constexpr (has_panels<Tile>) return Tile::Panel::together * Tile::Panel::bytes(k) + kPackedTokens / 8 * Tile::Panel::packed_bytes(k);
+  if constexpr (has_panels<Tile>) return PanelScratch<typename Tile::Panel>(nullptr, k).bytes;
   else return 0;
 }
 
 template <class Tile>
 void matmul(const MatmulCall& call) {
-  // Rows that stay in the second-level cache while all tokens pass over them.
-  constexpr std::size_t cached = 128 * 1024;
-  const std::size_t fit = call.weight_stride ? cached / call.weight_stride : 0;
-  const int step = call.tokens <= Tile::max_tokens ? call.rows : fit > 8 ? static_cast<int>(fit < 256 ? fit & ~7u : 256) : 8;
   int row = 0;
-  if constexpr (has_panels<Tile>) row = walk_panels<Tile>(call);
-  for (; row < call.rows; row += step)
-    walk_tokens<Tile, Tile::max_tokens>(call, row, row + step < call.rows ? row + step : call.rows, 0);
+  if constexpr (has_panels<Tile>) {
+    constexpr int enough = Tile::Panel::is_stored ? kEnoughForPanels : kEnoughForCodes / 2;
+    if (call.in_panels || (call.scratch && call.tokens >= enough)) row = walk_panels<typename Tile::Panel>(call);
+  }
+  walk<Tile>(call, row);
+}
+
+/// See PanelFormat.
+template <class Panel>
+struct StoredPanels {
+  static void make(const void* rows, std::size_t stride, int k, void* panel) { Panel::Layout::make(rows, stride, k / Panel::block, panel); }
+  static void extract(const void* panel, int row, int k, void* out) { Panel::Layout::extract(panel, row, k / Panel::block, out); }
+};
+template <class Tile>
+constexpr PanelFormat panel_format() {
+  if constexpr (has_stored_panels<Tile>) {
+    using Panel = typename Tile::Panel;
+    return {Panel::rows, StoredPanels<Panel>::make, StoredPanels<Panel>::extract};
+  } else {
+    return {};
+  }
 }
 
 /// "matmul_q4_k__avx512"
@@ -124,7 +219,8 @@ struct FormatTable<V, List<F...>> {
     G::decode(row, out, k);
   }
   static constexpr FormatRows rows = {{{F::type, Simd<V, F>::Tile::activation, matmul<typename Simd<V, F>::Tile>,
-                                        MatmulName<V, F>::text.chars, decode_row<F>, scratch_bytes<typename Simd<V, F>::Tile>}...}};
+                                        MatmulName<V, F>::text.chars, decode_row<F>, scratch_bytes<typename Simd<V, F>::Tile>,
+                                        panel_format<typename Simd<V, F>::Tile>()}...}};
 };
 
 }  // namespace strata::kernels

@@ -1,12 +1,15 @@
-// Owns: the product of rows of blocks of 32 with many tokens: rows in the lanes. Knows neither layout nor instruction.
-// What panels are: panel_256.h. What is computed: matmul_32.h.
+// Owns: the product of rows of blocks of 32 with the rows in the lanes. Knows neither layout nor instruction.
+// How weights lie there: panel.h, panel_256.h. What is computed: matmul_32.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/skeleton/panel.h"
+#include "kernels/cpu/skeleton/panel_tokens.h"
 #include "kernels/cpu/skeleton/unroll.h"
 #include "kernels/formats/simd.h"
 #include "kernels/formats/small_floats.h"
@@ -25,151 +28,190 @@ struct Panel32 {
   static constexpr int rows = 0;
 };
 
-/// One part of eight tokens, with what `excess` in the weights takes off the products, or the sums that offsets multiply.
-template <int Scales, bool affine>
-struct alignas(32) Packed32 {
-  std::int32_t words[8][8], start[Scales][8];
-  float d[8], sum[8];  ///< `sum` for offsets
+/// What a product must know of parts of 32: their scales, whether they have offsets, whether codes are signed, what they
+/// are too much, and how many words' products one sum can hold.
+template <int scales_, bool affine_, bool is_signed_, int excess_, int at_once_>
+struct Kind32 {
+  static constexpr int scales = scales_, excess = excess_, at_once = at_once_;
+  static constexpr bool affine = affine_, is_signed = is_signed_;
+};
+template <class V, class Unpack>
+using KindOf = Kind32<Unpack::scales_of_16 ? 2 : 1, Unpack::code == Code::affine, Unpack::code == Code::plain && V::signed_panels,
+                      V::template excess<Unpack::code, zero_point_of<Unpack>()>, V::template words_at_once<Unpack::most>>;
+
+/// One part of each row as it is stored: a block.
+template <class V, class Block, class Unpack>
+struct StoredRows32 {
+  using Kind = KindOf<V, Unpack>;
+  using Layout = Interleaved<V, Block>;
+  static constexpr bool streams = true;
+  static_assert(Unpack::parts == 1 && Kind::scales == 1);
+  typename Layout::Rows rows;
+
+  static constexpr std::size_t bytes(int parts) { return static_cast<std::size_t>(parts) * Layout::bytes; }
+  StoredRows32(const void* panel, int parts, int p) : rows(Layout::at(panel, parts, p)) {}
+
+  /// What follows comes nearer.
+  [[gnu::always_inline]] void fetch() const {
+    constexpr int whole = 4 * Layout::words * Layout::rows;
+    unroll<(whole + 63) / 64>([&](auto line) __attribute__((always_inline)) { V::fetch(rows.of_words, kFetchAhead + 64 * line); });
+    if constexpr (Layout::rest > 0) V::fetch(rows.of_rest, kFetchAhead / whole * Layout::rest * Layout::rows);
+  }
+  template <int i>
+  typename V::Words word() const {
+    const typename V::Words codes = Unpack::template word<i>(rows);
+    if constexpr (Unpack::code == Code::plain && !Kind::is_signed) return codes ^ 0x80808080u;
+    else return codes;
+  }
+  typename V::F d(int) const { return Unpack::ds(rows); }
+  typename V::F offset() const { return Unpack::offsets(rows); }
 };
 
 template <class V, bool affine>
-struct PanelOffsets {};
+struct DecodedOffsets {};
 template <class V>
-struct PanelOffsets<V, true> {
+struct DecodedOffsets<V, true> {
   float offset[V::blocks][V::panel_rows];
 };
-/// V::blocks parts of each row.
+/// V::blocks parts of each row, their codes written down.
 template <class V, int Scales, bool affine>
-struct alignas(64) PanelPart32 : PanelOffsets<V, affine> {
+struct alignas(64) DecodedPart32 : DecodedOffsets<V, affine> {
   alignas(64) std::uint8_t codes[V::blocks][8][4 * V::panel_rows];  ///< words of four
   float d[V::blocks][Scales][V::panel_rows];                        ///< one to a part, or to each half of it
 };
+template <class V, class KindOfRows>
+struct DecodedRows32 {
+  using Kind = KindOfRows;
+  using Part = DecodedPart32<V, Kind::scales, Kind::affine>;
+  static constexpr bool streams = false;
+  const Part& part;
+  int at;
 
-/// The product of a panel, the same for all formats that agree on scales, offsets, whether codes are signed, and how many
-/// words' products can be added before they are widened.
-template <class V, int Scales, bool affine, bool is_signed, int at_once>
+  static constexpr std::size_t bytes(int parts) { return static_cast<std::size_t>((parts + V::blocks - 1) / V::blocks) * sizeof(Part); }
+  DecodedRows32(const void* panel, int, int p) : part(static_cast<const Part*>(panel)[p / V::blocks]), at(p % V::blocks) {}
+  [[gnu::always_inline]] void fetch() const {}
+  template <int i>
+  typename V::Words word() const {
+    return formats::load<typename V::Words>(part.codes[at][i]);
+  }
+  typename V::F d(int half) const { return V::load(part.d[at][half]); }
+  typename V::F offset() const { return V::load(part.offset[at]); }
+};
+
+template <class V, class Source>
 struct PanelProduct32 {
-  using Packed = Packed32<Scales, affine>;
-  using Part = PanelPart32<V, Scales, affine>;
   using F = typename V::F;
   using Ints = typename V::Ints;
+  using Kind = typename Source::Kind;
 
-  /// y[t][row ...] of R panels, `stride` apart, and T tokens, from `lane` of the packed ones on.
-  template <int R, int T>
-  static void run(const Part* panel, int stride, int parts, const Packed* x, int lane, float* const* y, int row) {
+  static constexpr std::size_t bytes(int parts) { return Source::bytes(parts); }
+
+  /// y[t][row ...] of R panels, one behind the other, and T tokens. Parts are taken in spans, and of each span those of
+  /// one running sum after the other: stored rows stream in from memory, others stay in the cache.
+  template <int R, int T, class X>
+  static void run(const char* panels, int parts, X x, bool fetch, float* const* y, int row) {
+    const int span = Source::streams ? 32 : parts;
     F chain[8][R][T];
-    for (int c = 0; c < 8; ++c) {
-      F sum[R][T];
-      unroll<R>([&](auto r) { unroll<T>([&](auto t) { sum[r][t] = V::zero(); }); });
-      for (int p = c; p < parts; p += 8) {
-        const Part* w[R];
-        unroll<R>([&](auto r) { w[r] = panel + r * stride + p / V::blocks; });
-        add_part<R, T>(w, p % V::blocks, x[p], lane, sum);
+    unroll<8>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
+    for (int begin = 0; begin < parts; begin += span) {
+      const int end = begin + span < parts ? begin + span : parts;
+      for (int c = 0; c < 8 && begin + c < end; ++c) {
+        F sum[R][T];
+        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = chain[c][r][t]; });
+        for (int p = begin + c; p < end; p += 8)
+          [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
+            const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(parts), parts, p)...};
+            if (fetch) unroll<R>([&](auto i) __attribute__((always_inline)) { w[i].fetch(); });
+            add_part<R, T>(w, x, p, sum);
+          }(std::make_integer_sequence<int, R>());
+        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
       }
-      unroll<R>([&](auto r) { unroll<T>([&](auto t) { chain[c][r][t] = sum[r][t]; }); });
     }
-    unroll<R>([&](auto r) {
-      unroll<T>([&](auto t) {
-        const auto of = [&](int c) __attribute__((always_inline)) { return chain[c][r][t]; };
-        const F even = V::add(V::add(of(0), of(4)), V::add(of(2), of(6))), odd = V::add(V::add(of(1), of(5)), V::add(of(3), of(7)));
-        V::store(y[t] + row + r * V::panel_rows, V::add(even, odd));
-      });
+    for_each_of<R, T>([&](auto r, auto t) {
+      const auto of = [&](int c) __attribute__((always_inline)) { return chain[c][r][t]; };
+      const F even = V::add(V::add(of(0), of(4)), V::add(of(2), of(6))), odd = V::add(V::add(of(1), of(5)), V::add(of(3), of(7)));
+      V::store(y[t] + row + r * V::panel_rows, V::add(even, odd));
     });
   }
 
-  template <int R, int T>
-  [[gnu::always_inline]] static void add_part(const Part* const (&w)[R], int in_part, const Packed& x, int lane, F (&sum)[R][T]) {
-    const auto each = [](const auto& body) __attribute__((always_inline)) {
-      unroll<R>([&](auto r) __attribute__((always_inline)) { unroll<T>([&](auto t) __attribute__((always_inline)) { body(r, t); }); });
-    };
-    unroll<Scales>([&](auto half) __attribute__((always_inline)) {
-      constexpr int words = 8 / Scales;
+  template <int R, int T, class X>
+  [[gnu::always_inline]] static void add_part(const Source (&w)[R], const X& x, int p, F (&sum)[R][T]) {
+    constexpr int halves = Kind::scales, words = 8 / halves;
+    // Both sums of a part times what codes are too much, or one of them.
+    const auto sums = [&](auto t) __attribute__((always_inline)) { return V::set_ints(x.sums(t, p, 0)); };
+    unroll<halves>([&](auto half) __attribute__((always_inline)) {
       Ints dot[R][T];
-      each([&](auto r, auto t) __attribute__((always_inline)) {
-        dot[r][t] = affine ? V::no_ints() : V::set_ints(x.start[half][lane + t]);
+      constexpr int factor = -Kind::excess;
+      constexpr unsigned low = static_cast<std::uint16_t>(halves == 1 || half == 0 ? factor : 0),
+                         high = static_cast<std::uint16_t>(halves == 1 || half == 1 ? factor : 0);
+      unroll<T>([&](auto t) __attribute__((always_inline)) {
+        Ints start = V::no_ints();
+        if constexpr (factor != 0) start = V::add_pairs(start, V::set_ints(static_cast<int>(low | high << 16)), sums(t));
+        unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = start; });
       });
-      constexpr int some = words < at_once ? words : at_once;
-      unroll<words / some>([&](auto n) __attribute__((always_inline)) {
-        typename V::Narrow products[R][T];
-        each([&](auto r, auto t) __attribute__((always_inline)) { products[r][t] = V::begin(dot[r][t]); });
-        unroll<some>([&](auto i) __attribute__((always_inline)) {
-          constexpr int word = words * half + some * n + i;
-          decltype(V::template load_codes<is_signed>(nullptr)) codes[R];
-          unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = V::template load_codes<is_signed>(w[r]->codes[in_part][word]); });
-          unroll<T>([&](auto t) __attribute__((always_inline)) {
-            const Ints q = V::set_ints(x.words[word][lane + t]);
-            unroll<R>([&](auto r) __attribute__((always_inline)) { products[r][t] = V::add_words(products[r][t], codes[r], q); });
-          });
+      multiply_words<V, R, T, words, Kind::at_once>(
+          [&](auto r, auto i) __attribute__((always_inline)) { return V::template codes<Kind::is_signed>(w[r].template word<words * half + i>()); },
+          [&](auto t, auto i) __attribute__((always_inline)) { return x.word(t, p, words * half + i); },
+          [&](auto r, auto t) __attribute__((always_inline)) { return V::begin(dot[r][t]); },
+          [&](auto r, auto t, auto products) __attribute__((always_inline)) { dot[r][t] = V::end(dot[r][t], products); });
+      unroll<T>([&](auto t) __attribute__((always_inline)) {
+        const F x_d = V::set(x.d(t, p));
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+          if constexpr (Kind::affine) {
+            const F of_x = V::to_float(V::add_pairs(V::no_ints(), V::set_ints(0x00010001), sums(t)));
+            sum[r][t] = V::fma(x_d, V::add_product(V::mul(w[r].offset(), of_x), w[r].d(half), dot[r][t]), sum[r][t]);
+          } else {
+            sum[r][t] = V::add_product(sum[r][t], V::mul(w[r].d(half), x_d), dot[r][t]);
+          }
         });
-        each([&](auto r, auto t) __attribute__((always_inline)) { dot[r][t] = V::end(dot[r][t], products[r][t]); });
-      });
-      each([&](auto r, auto t) __attribute__((always_inline)) {
-        const F d = V::load(w[r]->d[in_part][half]), x_d = V::set(x.d[lane + t]);
-        if constexpr (affine) {
-          const F of_sum = V::mul(V::load(w[r]->offset[in_part]), V::set(x.sum[lane + t]));
-          sum[r][t] = V::fma(x_d, V::add_product(of_sum, d, dot[r][t]), sum[r][t]);
-        } else {
-          sum[r][t] = V::add_product(sum[r][t], V::mul(d, x_d), dot[r][t]);
-        }
       });
     });
   }
 };
 
+/// Rows whose codes are written down for many tokens.
 template <class V, class Block, class Unpack>
-  requires(V::panel_rows > 0)
-struct Panel32<V, Block, Unpack> {
-  static constexpr int rows = V::panel_rows, parts = Unpack::parts, at_once = V::blocks;
+struct DecodedPanel32 {
+  using Kind = KindOf<V, Unpack>;
+  using Source = DecodedRows32<V, Kind>;
+  using Part = typename Source::Part;
+  static constexpr int rows = V::panel_rows, parts = Unpack::parts, at_once = V::blocks, scales = Kind::scales;
   static constexpr Code code = Unpack::code;
-  static constexpr int zero = zero_point_of<Unpack>(), scales = Unpack::scales_of_16 ? 2 : 1;
-  static constexpr bool affine = code == Code::affine;
-  using Part = PanelPart32<V, scales, affine>;
-  static constexpr int excess = V::template excess<code, zero>;
-  static constexpr bool is_signed = code == Code::plain && V::signed_panels;
-  using Product = PanelProduct32<V, scales, affine, is_signed, V::template words_at_once<Unpack::most>>;
-  using Packed = typename Product::Packed;
+  static constexpr bool affine = Kind::affine;
 
-  static constexpr int units(int k) { return (k / 32 + at_once - 1) / at_once; }
-  static constexpr std::size_t bytes(int k) { return static_cast<std::size_t>(units(k)) * sizeof(Part); }
-
-  static constexpr std::size_t packed_bytes(int k) { return static_cast<std::size_t>(k / 32) * sizeof(Packed); }
-
-  static void pack(const void* const (&tokens)[8], int k, void* to) {
-    ActivationQ8_32 x[8];
-    for (int t = 0; t < 8; ++t) x[t] = view_q8_32(tokens[t], k);
-    auto* packed = static_cast<Packed*>(to);
-    for (int p = 0; p < k / 32; ++p, ++packed) {
-      V::transpose_8([&](int t) { return x[t].q + 32 * p; }, packed->words[0]);
-      for (int t = 0; t < 8; ++t) {
-        const int first = x[t].sums[2 * p], second = x[t].sums[2 * p + 1];
-        packed->d[t] = x[t].d[p];
-        if constexpr (affine) packed->sum[t] = static_cast<float>(first + second);
-        else if constexpr (scales == 2) packed->start[0][t] = -excess * first, packed->start[1][t] = -excess * second;
-        else packed->start[0][t] = -excess * (first + second);
-      }
+  /// Of a panel of stored rows.
+  static void write_panel(const void* panel, int all, void* to) {
+    for (int p = 0; p < all; ++p) {
+      const StoredRows32<V, Block, Unpack> from(panel, all, p);
+      Part& out = static_cast<Part*>(to)[p / at_once];
+      const int at = p % at_once;
+      from.fetch();
+      unroll<8>([&](auto i) __attribute__((always_inline)) { V::store_words(out.codes[at][i], from.template word<i>()); });
+      V::store(out.d[at][0], from.d(0));
+      if constexpr (affine) V::store(out.offset[at], from.offset());
     }
   }
 
-  /// Makes the panel of rows [row, row + rows). The next panel's rows come nearer meanwhile.
-  static void fill(const MatmulCall& call, int row, void* to) {
+  /// Of rows, `stride` bytes apart. The next ones come nearer meanwhile.
+  static void write_rows(const void* from, std::size_t stride, int all, void* to) {
     auto* panel = static_cast<Part*>(to);
-    const int all = call.k / 32, next = rows * static_cast<int>(call.weight_stride);
     const auto blocks = [&](int r) __attribute__((always_inline)) {
-      return reinterpret_cast<const Block*>(static_cast<const char*>(call.weights) + (row + r) * call.weight_stride);
+      return reinterpret_cast<const Block*>(static_cast<const char*>(from) + static_cast<std::size_t>(r) * stride);
     };
+    const std::ptrdiff_t next = rows * static_cast<std::ptrdiff_t>(stride);
     int p = 0;
     if constexpr (parts == 1) {
-      for (; p + at_once <= all; p += at_once, ++panel) fill_parts<at_once, 0>(blocks, p, next, *panel);
-      if (p < all) fill_parts<1, 0>(blocks, p, next, *panel);
+      for (; p + at_once <= all; p += at_once, ++panel) take<at_once, 0>(blocks, p, next, *panel);
+      if (p < all) take<1, 0>(blocks, p, next, *panel);
     } else {
       for (; p < all; p += parts)
-        unroll<parts / at_once>([&](auto i) { fill_parts<at_once, i * at_once>(blocks, p / parts, next, *panel++); });
+        unroll<parts / at_once>([&](auto i) { take<at_once, i * at_once>(blocks, p / parts, next, *panel++); });
     }
   }
 
   /// N parts of each row from part P of block b on.
   template <int N, int P, class Rows>
-  [[gnu::always_inline]] static void fill_parts(const Rows& row, int b, int next, Part& part) {
+  [[gnu::always_inline]] static void take(const Rows& row, int b, std::ptrdiff_t next, Part& part) {
     using Scale = decltype(scale_of<P>(*row(0), 0));
     alignas(64) std::uint8_t codes[rows][32 * at_once];
     Scale d[at_once][scales][rows], offset[at_once][rows];
@@ -177,9 +219,9 @@ struct Panel32<V, Block, Unpack> {
       const Block* block = row(r) + b;
       if constexpr (P == 0)
         unroll<((parts == 1 ? N : 1) * sizeof(Block) + 63) / 64>([&](auto line) __attribute__((always_inline)) {
-          V::prefetch(block, next + 64 * line);
+          V::fetch(block, next + 64 * line);
         });
-      V::template store_bytes<code>(V::template prepare<code, zero>(Unpack::template codes<N, P>(block)), codes[r]);
+      V::template store_bytes<code>(V::template prepare<code, zero_point_of<Unpack>()>(Unpack::template codes<N, P>(block)), codes[r]);
       unroll<N>([&](auto i) __attribute__((always_inline)) {
         const Block& of_part = parts == 1 ? block[i] : *block;
         unroll<scales>([&](auto half) { d[i][half][r] = scale_of<P + i>(of_part, half); });
@@ -202,14 +244,23 @@ struct Panel32<V, Block, Unpack> {
   static void widen(const Scale* from, float* to) {
     for (int r = 0; r < rows; ++r) to[r] = formats::to_float(from[r]);
   }
+};
 
+template <class V, class Block, class Unpack>
+  requires(V::panel_rows > 0)
+struct Panel32<V, Block, Unpack> {
+  static constexpr int rows = V::panel_rows, block = 32;
+  using Vocabulary = V;
+  using Activation = ActivationQ8_32;
+  static Activation view(const void* row, int k) { return view_q8_32(row, k); }
+
+  static constexpr bool is_stored = requires { Unpack::has_words; };
+  using Layout = Interleaved<V, Block>;
+  using Stored = PanelProduct32<V, StoredRows32<V, Block, Unpack>>;
+  using Writer = DecodedPanel32<V, Block, Unpack>;
+  using Packed = PackedBlock<block, 1>;
+  using Decoded = PanelProduct32<V, typename Writer::Source>;
   static constexpr int together = V::panels_32, tokens = V::panel_tokens_32;
-  /// The product of R panels of rows from `row` on and T tokens from `token` on, packed from `lane` on.
-  template <int R, int T>
-  static void run(const void* panels, const void* packed, int lane, const MatmulCall& call, int row, int token) {
-    Product::template run<R, T>(static_cast<const Part*>(panels), units(call.k), call.k / 32, static_cast<const Packed*>(packed), lane,
-                                call.y + token, row);
-  }
 };
 
 }  // namespace strata::kernels

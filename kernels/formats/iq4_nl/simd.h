@@ -1,6 +1,8 @@
 // Owns: IQ4_NL's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/formats/iq4_nl/iq4_nl.h"
 #include "kernels/formats/nonlinear.h"
 #include "kernels/formats/simd.h"
@@ -17,6 +19,17 @@ struct Simd<V, formats::IQ4_NL> : Blocks32 {
     return V::lookup(V::template nibbles_of_32<N>(b->q, sizeof(Block)), formats::kNonlinear);
   }
   static formats::Half scale(const Block& b) { return b.d; }
+
+  // Rows side by side (skeleton/panel.h): words of four codes of each row.
+  static constexpr bool has_words = true;
+  template <class Rows>
+  static auto ds(const Rows& b) {
+    return V::load(b.template left<formats::Half>());
+  }
+  template <int i, class Rows>
+  static auto word(const Rows& b) {
+    return V::look_up(b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu, formats::kNonlinear);
+  }
 
   using Tile = Tile32<V, Block, Simd>;
 };

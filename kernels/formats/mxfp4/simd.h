@@ -1,6 +1,8 @@
 // Owns: MXFP4's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/formats/mxfp4/mxfp4.h"
 #include "kernels/formats/simd.h"
 #include "kernels/formats/small_floats.h"
@@ -19,6 +21,18 @@ struct Simd<V, formats::MXFP4> : Blocks32 {
     return V::lookup(V::template nibbles_of_32<N>(b->q, sizeof(Block)), formats::kTwiceE2M1Above12);
   }
   static formats::HalvedE8M0 scale(const Block& b) { return {b.e}; }
+
+  // Rows side by side (skeleton/panel.h): words of four codes of each row.
+  static constexpr bool has_words = true;
+  template <class Rows>
+  static auto ds(const Rows& b) {  // as formats::half_e8m0 makes them
+    const auto e = V::widen_bytes(b.template left<std::uint8_t>());
+    return V::as_floats(e < 2 ? 0x200000u << e : (e - 1) << 23);
+  }
+  template <int i, class Rows>
+  static auto word(const Rows& b) {
+    return V::look_up(b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu, formats::kTwiceE2M1Above12);
+  }
 
   using Tile = Tile32<V, Block, Simd>;
 };

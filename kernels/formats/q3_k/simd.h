@@ -1,8 +1,11 @@
 // Owns: Q3_K's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
-#include "kernels/formats/q3_k/q3_k.h"
+#include <cstddef>
+
 #include "kernels/formats/bits.h"
+#include "kernels/formats/lanes.h"
+#include "kernels/formats/q3_k/q3_k.h"
 #include "kernels/formats/simd.h"
 
 namespace strata::kernels {
@@ -30,6 +33,29 @@ struct Simd<V, formats::Q3_K> {
   static auto codes(const Block& b) {  // half j / 2; its quarters 0 and 1 (j even) or 2 and 3 (j odd)
     constexpr int at = j % 2 * 4;
     return V::either(V::template fields<0, at, at + 2, 3>(b.q + j / 2 * 32), V::template fields<2, 2 * j, 2 * j + 1, 1>(b.high));
+  }
+
+  // Rows side by side (skeleton/panel.h): words of four codes of each row.
+  static constexpr bool has_words = true;
+  template <class Rows>
+  static auto ds(const Rows& b) {
+    return V::load(b.template left<formats::Half>());
+  }
+  template <class Rows>
+  static auto scale_words(const Rows& b) {
+    constexpr int at = offsetof(Block, scales);
+    const auto scale = [&](int i) __attribute__((always_inline)) {  // of groups 4 i to 4 i + 3
+      const auto low = b.word(at + 4 * (i % 2)) >> 4 * (i / 2) & 0x0f0f0f0fu;
+      return formats::bytes_less_32(low | (b.word(at + 8) >> 2 * i & 0x03030303u) << 4);
+    };
+    return formats::four_words(scale(0), scale(1), scale(2), scale(3));
+  }
+  /// Word i of codes<j>.
+  template <int j, int i, class Rows>
+  static auto word(const Rows& b) {
+    constexpr int quarter = j % 2 * 2 + i / 8;
+    const auto low = b.word(offsetof(Block, q) + 32 * (j / 2) + 4 * (i % 8)) >> 2 * quarter & 0x03030303u;
+    return low | (b.word(offsetof(Block, high) + 4 * (i % 8)) >> (2 * j + i / 8) & 0x01010101u) << 2;
   }
 
   using Tile = Tile256<V, Block, Simd>;

@@ -1,6 +1,8 @@
 // Owns: Q4_0's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/formats/q4_0/q4_0.h"
 #include "kernels/formats/simd.h"
 
@@ -18,6 +20,17 @@ struct Simd<V, formats::Q4_0> : Blocks32 {
     return V::template nibbles_of_32<N>(b->q, sizeof(Block));
   }
   static formats::Half scale(const Block& b) { return b.d; }
+
+  // Rows side by side (skeleton/panel.h): words of four codes of each row.
+  static constexpr bool has_words = true;
+  template <class Rows>
+  static auto ds(const Rows& b) {
+    return V::load(b.template left<formats::Half>());
+  }
+  template <int i, class Rows>
+  static auto word(const Rows& b) {
+    return b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu;
+  }
 
   using Tile = Tile32<V, Block, Simd>;
 };

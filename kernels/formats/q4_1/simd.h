@@ -1,6 +1,8 @@
 // Owns: Q4_1's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/formats/q4_1/q4_1.h"
 #include "kernels/formats/simd.h"
 
@@ -18,6 +20,21 @@ struct Simd<V, formats::Q4_1> : Blocks32 {
   }
   static formats::Half scale(const Block& b) { return b.d; }
   static formats::Half offset(const Block& b) { return b.m; }
+
+  // Rows side by side (skeleton/panel.h): words of four codes of each row.
+  static constexpr bool has_words = true;
+  template <class Rows>
+  static auto ds(const Rows& b) {
+    return V::low_halves(b.word(offsetof(Block, d)));
+  }
+  template <class Rows>
+  static auto offsets(const Rows& b) {
+    return V::high_halves(b.word(offsetof(Block, d)));
+  }
+  template <int i, class Rows>
+  static auto word(const Rows& b) {
+    return b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu;
+  }
 
   using Tile = Tile32<V, Block, Simd>;
 };

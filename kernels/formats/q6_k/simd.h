@@ -1,6 +1,9 @@
 // Owns: Q6_K's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
+#include <cstddef>
+
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/q6_k/q6_k.h"
 #include "kernels/formats/simd.h"
 
@@ -20,6 +23,25 @@ struct Simd<V, formats::Q6_K> {
     constexpr int half = j / 2, quarter = j % 2 * 2;
     const auto low = V::template nibble<j % 2>(b.low + 64 * half);
     return V::either(low, V::template fields<4, 2 * quarter, 2 * quarter + 2, 3>(b.high + 32 * half));
+  }
+
+  // Rows side by side (skeleton/panel.h): words of four codes of each row.
+  static constexpr bool has_words = true;
+  template <class Rows>
+  static auto ds(const Rows& b) {
+    return V::load(b.template left<formats::Half>());
+  }
+  template <class Rows>
+  static auto scale_words(const Rows& b) {
+    constexpr int at = offsetof(Block, scales);
+    return formats::four_words(b.word(at), b.word(at + 4), b.word(at + 8), b.word(at + 12));
+  }
+  /// Word i of codes<j>.
+  template <int j, int i, class Rows>
+  static auto word(const Rows& b) {
+    constexpr int half = j / 2, quarter = j % 2 * 2 + i / 8;
+    const auto low = b.word(offsetof(Block, low) + 64 * half + 32 * (quarter % 2) + 4 * (i % 8)) >> 4 * (quarter / 2) & 0x0f0f0f0fu;
+    return low | (b.word(offsetof(Block, high) + 32 * half + 4 * (i % 8)) >> 2 * quarter & 0x03030303u) << 4;
   }
 
   using Tile = Tile256<V, Block, Simd>;

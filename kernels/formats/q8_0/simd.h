@@ -1,6 +1,8 @@
 // Owns: Q8_0's unpacker for the vector kernels. Knows no instruction.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/formats/q8_0/q8_0.h"
 #include "kernels/formats/simd.h"
 
@@ -16,6 +18,17 @@ struct Simd<V, formats::Q8_0> : Blocks32 {
     return V::template bytes<N>(b->q, sizeof(Block));
   }
   static formats::Half scale(const Block& b) { return b.d; }
+
+  // Rows side by side (skeleton/panel.h): words of four codes of each row.
+  static constexpr bool has_words = true;
+  template <class Rows>
+  static auto ds(const Rows& b) {
+    return V::load(b.template left<formats::Half>());
+  }
+  template <int i, class Rows>
+  static auto word(const Rows& b) {
+    return b.word(offsetof(Block, q) + 4 * i);
+  }
 
   using Tile = Tile32<V, Block, Simd>;
 };

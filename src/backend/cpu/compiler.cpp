@@ -135,8 +135,8 @@ Array Compiler::array(int tensor) const {
   return {out_.arena.offset[static_cast<std::size_t>(tensor)], info.rows, info.heads, info.dim};
 }
 
-const std::byte* Compiler::weight_data(int id) const {
-  return static_cast<const HostWeight*>(weights_[static_cast<std::size_t>(id)])->data();
+const HostWeight& Compiler::weight(int id) const {
+  return *static_cast<const HostWeight*>(weights_[static_cast<std::size_t>(id)]);
 }
 
 const float* Compiler::vector(int id) {
@@ -148,8 +148,8 @@ const float* Compiler::vector(int id) {
   out_.vectors.push_back(std::make_unique<float[]>(rows * row));
   float* floats = out_.vectors.back().get();
   const kernels::FormatKernels* format = kernels::find_format(isa_, info.type);
-  for (std::size_t r = 0; r < rows; ++r)
-    format->decode(weight_data(id) + r * row_bytes(info.type, row), floats + r * row, static_cast<int>(row));
+  std::vector<std::byte> scratch(weight(id).row_bytes());
+  for (std::size_t r = 0; r < rows; ++r) format->decode(weight(id).row(r, scratch.data()), floats + r * row, static_cast<int>(row));
   return entry->second = floats;
 }
 

@@ -69,7 +69,7 @@ class Compiler {
   Array array(int tensor) const;
   Array in(const Node& n, int i = 0) const { return array(n.in[static_cast<std::size_t>(i)]); }
   Array out(const Node& n, int i = 0) const { return array(n.out[static_cast<std::size_t>(i)]); }
-  const std::byte* weight_data(int id) const;
+  const HostWeight& weight(int id) const;
   const graph::WeightInfo& weight_info(int id) const { return graph_.weights[static_cast<std::size_t>(id)]; }
   /// All elements of a weight as floats; null when there is no such weight.
   const float* vector(int id);

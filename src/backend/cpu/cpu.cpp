@@ -39,7 +39,7 @@ class CpuDevice final : public Device {
     return cpu::supports(isa_, graph, node);
   }
   Result<std::unique_ptr<Weight>> load(const graph::WeightInfo& info, const WeightSource& source) override {
-    auto weight = cpu::HostWeight::make(info, source);
+    auto weight = cpu::HostWeight::make(isa_, info, source);
     if (!weight) return weight.error();
     return std::unique_ptr<Weight>(*std::move(weight));
   }

@@ -20,10 +20,11 @@ void Compiler::embed(const Node& n) {
     out_.vocabulary = table.ne[1];
   }
   const Array y = out(n);
+  const HostWeight& rows = weight(n.weight[0]);
+  need_scratch(rows.row_bytes());
   add_items(by_row(y), {write(y, by_row(y))},
-            [y, rows = weight_data(n.weight[0]), stride = row_bytes(table.type, table.ne[0]),
-             decode = kernels::find_format(isa_, table.type)->decode](const StepView& s, Share, std::size_t i) {
-              decode(rows + size(s.step.tokens[i]) * stride, s.floats(y.offset) + i * y.width(), y.dim);
+            [y, &rows, decode = kernels::find_format(isa_, table.type)->decode](const StepView& s, Share share, std::size_t i) {
+              decode(rows.row(size(s.step.tokens[i]), s.scratch_of<std::byte>(share)), s.floats(y.offset) + i * y.width(), y.dim);
             });
 }
 

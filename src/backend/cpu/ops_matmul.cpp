@@ -61,6 +61,7 @@ struct Compiler::Matrix {
   int k;
   kernels::MatmulKernel kernel;
   std::size_t scratch;   ///< bytes that the kernel makes use of
+  bool in_panels;
   ActivationRows x;
   std::size_t y;         ///< offset of float [entries][rows]
   const float* bias;     ///< [experts][rows] or null
@@ -90,7 +91,7 @@ struct Compiler::Matrix {
     }
     const std::size_t at = expert * rows + row;
     kernel({data + at * row_stride, row_stride, from, to, static_cast<int>(count), static_cast<int>(block), k,
-            scratch > 0 ? s.scratch_of<std::byte>(share) : nullptr});
+            scratch > 0 ? s.scratch_of<std::byte>(share) : nullptr, in_panels});
     for (std::size_t i = 0; scale && i < block; ++i) multiply_by(to[i], scale[scales > 1 ? expert : 0], to[i], static_cast<int>(count));
     for (std::size_t i = 0; bias && i < block; ++i) add(to[i], bias + at, to[i], static_cast<int>(count));
   }
@@ -151,12 +152,13 @@ ActivationRows Compiler::activation(const Node& n) {
 Compiler::Matrix Compiler::matrix(const Node& n) {
   const graph::WeightInfo& w = weight_info(n.weight[0]);
   const kernels::FormatKernels* format = kernels::find_format(isa_, w.type);
+  const HostWeight& rows = weight(n.weight[0]);
   const std::size_t scratch = format->scratch_bytes(static_cast<int>(w.ne[0]));
   need_scratch(scratch);
-  return {weight_data(n.weight[0]), row_bytes(w.type, w.ne[0]), w.ne[1],        w.ne[2],
-          static_cast<int>(w.ne[0]), format->matmul, scratch,   activation(n), out(n).offset,
-          vector(n.weight[1]),       vector(n.weight[2]), n.weight[2] >= 0 ? weight_info(n.weight[2]).ne[0] : 0,
-          isa_.add,                  isa_.scale};
+  return {rows.data(), rows.row_bytes(), w.ne[1], w.ne[2],
+          static_cast<int>(w.ne[0]), format->matmul, scratch, rows.in_panels(), activation(n), out(n).offset,
+          vector(n.weight[1]), vector(n.weight[2]), n.weight[2] >= 0 ? weight_info(n.weight[2]).ne[0] : 0,
+          isa_.add, isa_.scale};
 }
 
 // --- dense -----------------------------------------------------------------------------------------------------------

@@ -18,14 +18,26 @@ Result<std::uint64_t> weight_bytes(const graph::WeightInfo& info);
 /// Whether the instruction set can do what the node does with its weights.
 Result<void> supports(const kernels::IsaKernels& isa, const graph::Graph& graph, const graph::Node& node);
 
-/// Borrowed from the mapped file, or a copy.
+/// Borrowed from the mapped file, or a copy; in the source's room its rows lie in panels where kernels take them so.
 class HostWeight final : public backend::Weight {
  public:
-  static Result<std::unique_ptr<HostWeight>> make(const graph::WeightInfo& info, const backend::WeightSource& source);
+  static Result<std::unique_ptr<HostWeight>> make(const kernels::IsaKernels& isa, const graph::WeightInfo& info,
+                                                  const backend::WeightSource& source);
   std::uint64_t bytes() const override { return copy_.size(); }
   const std::byte* data() const { return data_; }
+  bool in_panels() const { return panel_.rows > 0; }
+  std::size_t row_bytes() const { return stride_; }
+  /// Row r of all, where it lies or, taken out of its panel, in `scratch`, which has room for a row.
+  const std::byte* row(std::size_t r, std::byte* scratch) const;
 
  private:
+  /// Rows of each matrix that lie in panels.
+  std::size_t panel_rows() const { return rows_ - rows_ % static_cast<std::size_t>(panel_.rows); }
+  Result<void> fill(const graph::WeightInfo& info, const backend::WeightSource& source);
+
+  kernels::PanelFormat panel_;
+  std::size_t rows_ = 0, stride_ = 0;  ///< of a matrix
+  int k_ = 0;
   const std::byte* data_ = nullptr;
   std::shared_ptr<const void> owner_;
   platform::Pages copy_;

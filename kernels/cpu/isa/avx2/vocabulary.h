@@ -60,8 +60,9 @@ struct Avx2 {
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
   }
-  [[gnu::always_inline]] static void prefetch(const void* p, int bytes) {  // GCC drops calls of what only prefetches
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)), _MM_HINT_T0);
+  /// Into the second-level cache. (GCC drops calls of what only prefetches, so it must be inlined.)
+  [[gnu::always_inline]] static void fetch(const void* p, std::ptrdiff_t bytes) {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes)), _MM_HINT_T1);
   }
 
   // Integer sums, one to a float lane; sums of four blocks, one to a lane of a quad.
@@ -357,12 +358,40 @@ struct Avx2 {
   static void transpose_8(const Row& row, std::int32_t* to) {
     OctetAvx::transpose(row, to);
   }
+  using Words [[gnu::vector_size(32)]] = std::uint32_t;
+  static Words make_words(Ints a) { return (Words)a; }
+  static void store_words(void* p, Words w) { store256(p, (__m256i)w); }
+  template <bool Signed>
+  static auto codes(Words w) {
+    if constexpr (Signed) return Weights{_mm256_abs_epi8((__m256i)w), (__m256i)w};
+    else return (__m256i)w;
+  }
+  static Words look_up(Words nibbles, const std::int8_t* table) { return make_words(lookup((__m256i)nibbles, table)); }
+  template <int Byte>
+  static Ints scale_of(Words w) {
+    return words_of<Byte, Byte>(w);
+  }
+  template <int A, int B>
+  static Ints words_of(Words w) {
+    const __m128i order = _mm_setr_epi8(0, A, 0, B, 0, 4 + A, 0, 4 + B, 0, 8 + A, 0, 8 + B, 0, 12 + A, 0, 12 + B);
+    return _mm256_srai_epi16(_mm256_shuffle_epi8((__m256i)w, _mm256_broadcastsi128_si256(order)), 8);
+  }
+  static F low_halves(Words w) {
+    const __m128i order = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 0, 1, 4, 5, 8, 9, 12, 13);
+    const __m256i halves = _mm256_shuffle_epi8((__m256i)w, _mm256_broadcastsi128_si256(order));
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(_mm256_permute4x64_epi64(halves, 0b1000)));
+  }
+  static F high_halves(Words w) { return low_halves(w >> 16); }
+  static Words widen_bytes(const void* p) {
+    return make_words(_mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+  }
+  static F as_floats(Words w) { return _mm256_castsi256_ps((__m256i)w); }
   static Ints set_ints(int a) { return _mm256_set1_epi32(a); }
   static Ints load_ints(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
   static void store_ints(void* p, Ints a) { store256(p, a); }
   static Ints even_words(Ints a) { return _mm256_blend_epi16(a, _mm256_slli_epi32(a, 16), 0xaa); }
-  static Ints odd_words(Ints a) { return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), a, 0xaa); }
   static Ints pair_evens(Ints a, Ints b) { return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa); }
+  static Ints odd_words(Ints a) { return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), a, 0xaa); }
   static Ints words_times(Ints a, int factor) { return _mm256_mullo_epi16(a, _mm256_set1_epi16(static_cast<short>(factor))); }
   using Narrow = __m256i;
   template <int Most>
@@ -374,11 +403,6 @@ struct Avx2 {
   static Ints end(Ints sum, Narrow a) { return _mm256_add_epi32(sum, add_pairs(a)); }
   static Ints add_scaled(Ints sum, Narrow a, Ints scale) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, scale)); }
   static Ints add_pairs(Ints sum, Ints pairs, Ints sums) { return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, sums)); }
-  template <bool Signed>
-  static auto load_codes(const void* p) {
-    if constexpr (Signed) return Weights{_mm256_abs_epi8(load_ints(p)), load_ints(p)};
-    else return load_ints(p);
-  }
   static Narrow add_words(Narrow sum, __m256i codes, Ints q) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, q)); }
   static Narrow add_words(Narrow sum, Weights w, Ints q) {
     return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(q, w.sign)));

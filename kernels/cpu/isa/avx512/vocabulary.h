@@ -48,8 +48,9 @@ struct Avx512 {
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
   }
-  [[gnu::always_inline]] static void prefetch(const void* p, int bytes) {  // GCC drops calls of what only prefetches
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<unsigned>(bytes)), _MM_HINT_T0);
+  /// Into the second-level cache. (GCC drops calls of what only prefetches, so it must be inlined.)
+  [[gnu::always_inline]] static void fetch(const void* p, std::ptrdiff_t bytes) {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes)), _MM_HINT_T1);
   }
 
   // Integer sums, one to a float lane; sums of four blocks, one to a lane of a quad.
@@ -343,6 +344,30 @@ struct Avx512 {
       _mm512_store_si512(to + 64 * (12 + i), _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd));
     }
   }
+  using Words [[gnu::vector_size(64)]] = std::uint32_t;
+  static Words make_words(Ints a) { return (Words)a; }
+  static void store_words(void* p, Words w) { _mm512_store_si512(p, (__m512i)w); }
+  template <bool Signed>
+  static Ints codes(Words w) {
+    return (__m512i)w;
+  }
+  static Words look_up(Words nibbles, const std::int8_t* table) { return make_words(lookup((__m512i)nibbles, table)); }
+  /// A byte of each word, a signed number.
+  template <int Byte>
+  static Ints scale_of(Words w) {
+    return _mm512_srai_epi32(_mm512_slli_epi32((__m512i)w, 24 - 8 * Byte), 24);
+  }
+  /// Two bytes of each word, signed numbers, as a pair of 16-bit ones.
+  template <int A, int B>
+  static Ints words_of(Words w) {
+    const __m128i order = _mm_setr_epi8(0, A, 0, B, 0, 4 + A, 0, 4 + B, 0, 8 + A, 0, 8 + B, 0, 12 + A, 0, 12 + B);
+    return _mm512_srai_epi16(_mm512_shuffle_epi8((__m512i)w, _mm512_broadcast_i32x4(order)), 8);
+  }
+  /// The half floats in the lower or upper halves of words.
+  static F low_halves(Words w) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)w)); }
+  static F high_halves(Words w) { return low_halves(w >> 16); }
+  static Words widen_bytes(const void* p) { return make_words(_mm512_cvtepu8_epi32(load128(p))); }
+  static F as_floats(Words w) { return _mm512_castsi512_ps((__m512i)w); }
   static Ints set_ints(int a) { return _mm512_set1_epi32(a); }
   static Ints load_ints(const void* p) { return _mm512_load_si512(p); }
   static void store_ints(void* p, Ints a) { _mm512_store_si512(p, a); }
@@ -356,10 +381,6 @@ struct Avx512 {
   static constexpr int words_at_once = 64;
   static Narrow begin(Ints sum) { return sum; }
   static Ints end(Ints, Narrow sum) { return sum; }
-  template <bool Signed>
-  static Ints load_codes(const void* p) {
-    return load_ints(p);
-  }
   static Ints add_scaled(Ints sum, Narrow a, Ints scale) { return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, scale)); }
   /// sum + the products of each lane's four codes with the same four activations.
   static Ints add_words(Ints sum, Ints codes, Ints q) { return _mm512_dpbusd_epi32(sum, codes, q); }
