@@ -38,7 +38,7 @@ void add_load_options(CLI::App& app, LoadArguments& a, bool context) {
   app.add_option("--isa", a.isa, "a lower instruction set of the CPU, e.g. scalar");
   app.add_option("--kv-type", a.kv_type, "type of cached keys and values: f16, f32, or smaller q8_0 or q4_0")
       ->check(CLI::IsMember({"f16", "f32", "q8_0", "q4_0"}))->capture_default_str();
-  app.add_option("--pages", a.pages, "where weights lie: auto, huge (copied, faster to read) or mmap (loads at once)")
+  app.add_option("--pages", a.pages, "where weights lie: auto, huge (copied and interleaved: faster) or mmap (loads at once)")
       ->check(CLI::IsMember({"auto", "huge", "mmap"}))->capture_default_str();
   if (context)
     app.add_option("--ctx", a.context, "most tokens in the context; 0: the model's, at most 4096")

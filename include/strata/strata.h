@@ -62,7 +62,7 @@ enum class KvType { f16, f32, q8_0, q4_0 };
 /// Where weights lie on the CPU.
 enum class Pages {
   automatic,  ///< huge when twice the weights' size is free, else mmap
-  huge,       ///< copied once to memory backed by huge pages: a third more bandwidth, a slower load
+  huge,       ///< copied once to memory backed by huge pages, rows interleaved: steps of a few tokens cost half; loads slower
   mmap,       ///< mapped from the file: loads at once, shared between processes
 };
 

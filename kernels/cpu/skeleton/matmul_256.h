@@ -9,7 +9,7 @@
 // Codebook formats with signed codes of up to 127 have no second sum.
 //
 // That order leaves two ways to compute it. A tile takes rows as they lie and a few tokens, with the elements of a row in
-// the lanes. A panel is made of some rows for many tokens, with the rows in the lanes (panel_256.h).
+// the lanes. A panel has the rows in the lanes (panel.h, panel_256.h).
 #pragma once
 
 #include "kernels/cpu/activation.h"
@@ -23,6 +23,8 @@ namespace strata::kernels {
 /// Unpack gives, for a block: d(), under `d_factor` where there is one; scales() as V::Scales; codes<j>() for j in [0, 4) as
 /// V::Codes (64 codes); and, unless these are V::Signed, mins() as V::Mins with either dmin() or their factor under d,
 /// `zero_point`, and the largest code, `most`. Where two groups each have the same scale it may say `scales_by_32`.
+/// With `has_words` it gives, for RowsOfBlocks, word<j, i>(): codes 4 i to 4 i + 3 of codes<j>() of each row as V::Words;
+/// ds() as V::F; scale_words(), signed bytes by group, as formats::ScaleWords; for dmin() also dmins() and min_words().
 template <class V, class Block, class Unpack>
 struct Tile256 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_256;

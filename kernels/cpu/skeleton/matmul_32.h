@@ -8,7 +8,7 @@
 // are added as V::Octet::sum does. A part with two scales, one to 16 elements each, is added half by half.
 //
 // As with blocks of 256 that order leaves two ways: a tile with the elements of a row in the lanes, and a panel with the
-// rows in the lanes (panel_32.h).
+// rows in the lanes (panel.h, panel_32.h).
 #pragma once
 
 #include "kernels/cpu/activation.h"
@@ -19,11 +19,12 @@
 
 namespace strata::kernels {
 
-/// Unpack, a Blocks32, says the `code`, where that is not plain the largest, `most`, and where it is
-/// centred the `zero_point`. For the N parts from part P of a
-/// block on (for blocks of one part: for the first parts of N blocks) it gives codes<N, P>(const Block*) as V::Bytes; for
-/// a block scale(), or with scales_of_16 scale(half), where `half` counts the halves of its parts, as a type that
-/// formats::to_float takes, and for affine codes also offset().
+/// Unpack, a Blocks32, says the `code`, where that is not plain the largest, `most`, and where it is centred the
+/// `zero_point`. For the N parts from part P of a block on (for blocks of one part: for the first parts of N blocks) it
+/// gives codes<N, P>(const Block*) as V::Bytes; for a block scale(), or with scales_of_16 scale(half), where `half` counts
+/// the halves of its parts, as a type that formats::to_float takes, and for affine codes also offset().
+/// With `has_words`, for blocks of one part, it gives for RowsOfBlocks word<i>(), codes 4 i to 4 i + 3 of each row as
+/// V::Words, ds() as V::F, and for affine codes offsets().
 template <class V, class Block, class Unpack>
 struct Tile32 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_32;

@@ -268,9 +268,9 @@ struct DecodedPanel256 {
       if constexpr (groups == 16) V::store_ints(out.scale[2 * g + 1], V::odd_words(scales));
     });
     const auto min = [&](int g) __attribute__((always_inline)) {  // of a pair of groups of 16
-      const typename V::Ints words = V::load_ints(pairs[Traits::has_mins ? 8 + g : g]);
-      if constexpr (Traits::has_dmin) return words;
-      else return V::words_times(words, Traits::minimum);
+      const typename V::Ints pair = V::load_ints(pairs[Traits::has_mins ? 8 + g : g]);
+      if constexpr (Traits::has_dmin) return pair;
+      else return V::words_times(pair, Traits::minimum);
     };
     if constexpr (Traits::minima != Minima::none)
       unroll<groups / 2>([&](auto g) __attribute__((always_inline)) {
