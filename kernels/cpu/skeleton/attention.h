@@ -18,6 +18,8 @@ struct Attention {
   using F = typename V::F;
   using E = Elementwise<V>;
   using Query = const AttentionQuery*;
+  /// Up to this many queries multiply keys as they are read; more take them from a tile of columns.
+  static constexpr int direct_queries = V::direct_queries;
   /// More queries than this take values from a tile, which is converted once.
   static constexpr int few_queries = 2 * V::value_queries;
   /// Of a tile of columns: positions. Of a tile of values: positions, elements.
@@ -32,6 +34,15 @@ struct Attention {
   [[gnu::always_inline]] static void in_groups(int i, int n, const Body& body) {
     for (; i + Q <= n; i += Q) body(Index<Q>{}, i);
     if constexpr (Q > 1) in_groups<Q / 2>(i, n, body);
+  }
+  /// body(Index<n>) if n is between 1 and Most.
+  template <int Most, class Body>
+  [[gnu::always_inline]] static bool exactly(int n, const Body& body) {
+    if constexpr (Most > 0) {
+      if (n == Most) return body(Index<Most>{}), true;
+      return exactly<Most - 1>(n, body);
+    }
+    return false;
   }
   /// V::lanes positions from `at` on, or fewer where a run ends; the last ones overlap those before where a run has enough.
   static int place(int at, int run) { return at + V::lanes > run && run >= V::lanes ? run - V::lanes : at; }
@@ -91,6 +102,14 @@ struct Attention {
     unroll<Q>([&](auto j) { unroll<C>([&](auto c) { put(query[j]->scores + at[c], total[j][c], call.scale, n[c]); }); });
   }
 
+  /// Prefetching of the rows that follow: what is read of V::lanes rows from `from` on says how far it is.
+  template <class Element>
+  [[gnu::always_inline]] static auto fetching(const Run<Element>& run, int from) {
+    return [next = run.next_k ? run.next_k + static_cast<std::size_t>(from) * run.k_stride : nullptr](int read) __attribute__((always_inline)) {
+      if (next) fetch<V::lanes * KvRows<V, Element>::step>(next + read);
+    };
+  }
+
   /// The positions [begin, end) of a run, and some beside them, in tiles: fill(from, c, pause) makes vector c of a tile from the
   /// rows from `from` on; then take(C, i, at, n) uses C vectors of it from the i-th on.
   template <class Element, class Fill, class Take>
@@ -101,10 +120,7 @@ struct Attention {
         const int from = place(at, run.count);
         to[c] = run.first + from;
         n[c] = positions(from, run.count);
-        fill(from, c, [next = run.next_k ? run.next_k + static_cast<std::size_t>(from) * run.k_stride : nullptr](int read)
-                          __attribute__((always_inline)) {
-                            if (next) fetch<V::lanes * KvRows<V, Element>::step>(next + read);
-                          });
+        fill(from, c, fetching(run, from));
       }
       if (c == V::key_vectors)
         take(Index<V::key_vectors>{}, 0, to, n);
@@ -113,11 +129,31 @@ struct Attention {
     }
   }
 
+  /// The scores of Q queries, without a tile: the same sums in the same order.
+  template <int Q, class Element>
+  static void score_directly(const AttentionSplit& call, const Query* query, const Run<Element>& run, int begin, int end) {
+    const float* q[Q];
+    unroll<Q>([&](auto j) { q[j] = query[j]->q; });
+    for (int at = begin; at < end; at += V::lanes) {
+      const int from = place(at, run.count), n = positions(from, run.count);
+      F total[Q], sum[Q];
+      unroll<Q>([&](auto j) __attribute__((always_inline)) { total[j] = sum[j] = V::zero(); });
+      const auto multiply = [&](int d, auto j, F key) __attribute__((always_inline)) {
+        if (j % chain == 0 && (d + j) % chain == 0 && d + j > 0)
+          unroll<Q>([&](auto i) __attribute__((always_inline)) { total[i] = V::add(total[i], sum[i]), sum[i] = V::zero(); });
+        unroll<Q>([&](auto i) __attribute__((always_inline)) { sum[i] = V::fma(V::set(q[i][d + j]), key, sum[i]); });
+      };
+      KvRows<V, Element>::columns(run.keys(from), run.k_stride, run.count - from, call.k_dim, multiply, fetching(run, from));
+      unroll<Q>([&](auto j) { put(query[j]->scores + run.first + from, V::add(total[j], sum[j]), call.scale, n); });
+    }
+  }
+
   template <class Element>
   static void score(const AttentionSplit& call, const Query* query, int count, const Run<Element>& run, int begin, int end) {
+    if (exactly<direct_queries>(count, [&](auto q) { score_directly<q>(call, query, run, begin, end); })) return;
     const auto fill = [&](int from, int c, const auto& pause) __attribute__((always_inline)) {
-      const auto keep = [tile = call.scratch + c * V::lanes](int d, F key) __attribute__((always_inline)) {
-        V::store(tile + static_cast<std::size_t>(d) * key_positions, key);
+      const auto keep = [tile = call.scratch + c * V::lanes](int d, int j, F key) __attribute__((always_inline)) {
+        V::store(tile + static_cast<std::size_t>(d + j) * key_positions, key);
       };
       KvRows<V, Element>::columns(run.keys(from), run.k_stride, run.count - from, call.k_dim, keep, pause);
     };
@@ -264,12 +300,16 @@ struct Attention {
   static void add(const AttentionSplit& call, const Query* query, int count, const Run<Element>& run, int begin, int end) {
     constexpr int Q = V::value_queries, C = V::value_vectors, whole = KvRows<V, Element>::whole;
     int d = 0;
+    const auto some = [&](auto q, auto c, int j, auto... rest) __attribute__((always_inline)) {
+      values<q, c>(query + j, run.values(begin), j == 0 ? run.next_v : nullptr, d, run.v_stride, run.first + begin, run.first + end, d, rest...);
+    };
     const auto direct = [&](auto c, auto... rest) __attribute__((always_inline)) {
-      in_groups<Q>(0, count, [&](auto q, int j) __attribute__((always_inline)) {
-        values<q, c>(query + j, run.values(begin), j == 0 ? run.next_v : nullptr, d, run.v_stride, run.first + begin, run.first + end, d, rest...);
-      });
+      in_groups<Q>(0, count, [&](auto q, int j) __attribute__((always_inline)) { some(q, c, j, rest...); });
       d += c * V::lanes;
     };
+    if constexpr (KvRows<V, Element>::integers && C / 2 % whole == 0)  // a number is converted once for all queries
+      if (count == 2 * Q)
+        for (; d + C / 2 * V::lanes <= call.v_dim; d += C / 2 * V::lanes) some(Index<2 * Q>{}, Index<C / 2>{}, 0);
     for (; d + C * V::lanes <= call.v_dim;)
       if (count <= few_queries) {
         direct(Index<C>{});

@@ -52,16 +52,18 @@ struct KeyIntegers {
       const float peak = V::largest(most), factor = peak > 1e-30f ? top / peak : 0.0f;
       begin->scale = V::sum(broken) == 0 ? peak / top : __builtin_nanf("");
       constexpr float shift = 0x1.8p23f;  // brings the integer into the lowest bits
-      std::int32_t value[block];
-      for (int i = 0; i < block; ++i)
-        value[i] = static_cast<std::int32_t>(formats::float_bits(q[d + i] * factor + shift) - formats::float_bits(shift));
+      std::int8_t part[parts][block];  // apart from what is read, which bytes might be
       std::int32_t sum[parts] = {};
       for (int i = 0; i < block; ++i) {
-        const std::int32_t a = (value[i] + (1 << 13)) >> 14, rest = value[i] - a * (1 << 14), b = (rest + (1 << 6)) >> 7, c = rest - b * (1 << 7);
-        out[d + i] = static_cast<std::int8_t>(a), out[k_dim + d + i] = static_cast<std::int8_t>(b), out[2 * k_dim + d + i] = static_cast<std::int8_t>(c);
+        const auto value = static_cast<std::int32_t>(formats::float_bits(q[d + i] * factor + shift) - formats::float_bits(shift));
+        const std::int32_t a = (value + (1 << 13)) >> 14, rest = value - a * (1 << 14), b = (rest + (1 << 6)) >> 7, c = rest - b * (1 << 7);
+        part[0][i] = static_cast<std::int8_t>(a), part[1][i] = static_cast<std::int8_t>(b), part[2][i] = static_cast<std::int8_t>(c);
         sum[0] += a, sum[1] += b, sum[2] += c;
       }
-      for (int p = 0; p < parts; ++p) begin->sum[p] = -added * sum[p];
+      for (int p = 0; p < parts; ++p) {
+        std::memcpy(out + p * k_dim + d, part[p], block);
+        begin->sum[p] = -added * sum[p];
+      }
     }
   }
 

@@ -24,7 +24,7 @@ struct KvRows {
   /// Elements of a row that are read at a time.
   static constexpr int step = 16 / static_cast<int>(sizeof(Element));
 
-  /// consume(d, vector of element d of V::lanes rows) for d in [0, n), in order. Rows are `stride` Elements apart; where there
+  /// consume(d, j, vector of element d + j of V::lanes rows) for d + j in [0, n), in order; j, below `step`, is an Index or an int. Rows are `stride` Elements apart; where there
   /// are fewer than V::lanes, `count`, the other lanes are zero. After each `step` of elements of all rows: pause(how many
   /// Elements of all rows were read before).
   template <class Consume, class Pause>
@@ -34,7 +34,7 @@ struct KvRows {
     if (count >= V::lanes)
       for (; d + step <= n; d += step) {
         V::columns(rows + d, stride, column);
-        unroll<step>([&](auto j) __attribute__((always_inline)) { consume(d + j, column[j]); });
+        unroll<step>([&](auto j) __attribute__((always_inline)) { consume(d, j, column[j]); });
         pause(d * V::lanes);
       }
     for (; d < n; d += step) {
@@ -43,7 +43,7 @@ struct KvRows {
       for (int r = 0; r < V::lanes && r < count; ++r)
         for (int j = 0; j < some; ++j) padded[r * step + j] = rows[static_cast<std::size_t>(r) * stride + static_cast<std::size_t>(d + j)];
       V::columns(padded, step, column);
-      for (int j = 0; j < some; ++j) consume(d + j, column[j]);
+      for (int j = 0; j < some; ++j) consume(d, j, column[j]);
     }
   }
   /// C vectors of a row from element d on; `rest` of the lanes of one, where it is given.
@@ -68,7 +68,7 @@ struct KvBlocks {
     for (int b = 0; b < n / block; ++b, ++rows) {
       const auto codes = [&](const Block* at, std::size_t apart) __attribute__((always_inline)) {
         const F scale = V::strided_halves(&at->d, apart * sizeof(Block));
-        codes_of_columns(at, apart, [&](auto j, F code) __attribute__((always_inline)) { consume(b * block + j, V::mul(code, scale)); });
+        codes_of_columns(at, apart, [&](auto j, F code) __attribute__((always_inline)) { consume(b * block, j, V::mul(code, scale)); });
       };
       if (count >= V::lanes) {
         codes(rows, stride);

@@ -12,7 +12,7 @@ namespace {
 
 struct Avx512Cache : Avx512 {
   // Rows of a cache: 16 bytes of each of `lanes` rows, `stride` elements apart, as columns with a row in each lane.
-  static constexpr int key_queries = 4, key_vectors = 2, value_queries = 4, value_vectors = 4;
+  static constexpr int direct_queries = 8, key_queries = 4, key_vectors = 2, value_queries = 4, value_vectors = 4;
   static __m128i at_row(const void* p, std::size_t bytes, int row) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const char*>(p) + static_cast<std::size_t>(row) * bytes));
   }

@@ -12,7 +12,7 @@ namespace {
 
 struct NeonCache : Neon {
   // Rows of a cache: 16 bytes of each of `lanes` rows, `stride` elements apart, as columns with a row in each lane.
-  static constexpr int key_queries = 4, key_vectors = 4, value_queries = 2, value_vectors = 8;
+  static constexpr int direct_queries = 0, key_queries = 4, key_vectors = 4, value_queries = 2, value_vectors = 8;
   /// Words of four bytes.
   template <class Byte>
   static void columns(const Byte* p, std::size_t stride, int32x4_t* out) {

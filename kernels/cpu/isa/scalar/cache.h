@@ -12,7 +12,7 @@ namespace {
 
 struct ScalarCache : Scalar {
   // Rows of a cache: 16 bytes of each of `lanes` rows, `stride` elements apart, as columns with a row in each lane.
-  static constexpr int key_queries = 4, key_vectors = 2, value_queries = 1, value_vectors = 8;
+  static constexpr int direct_queries = 0, key_queries = 4, key_vectors = 2, value_queries = 1, value_vectors = 8;
   template <class Element>
   static void columns(const Element* p, std::size_t stride, F* out) {
     for (int d = 0; d < static_cast<int>(16 / sizeof(Element)); ++d)
