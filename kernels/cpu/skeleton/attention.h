@@ -315,14 +315,14 @@ struct Attention {
         direct(Index<C>{});
       } else {
         for (int at = begin; at < end; at += value_positions) {
-          const int some = end - at < value_positions ? end - at : value_positions;
-          for (int i = 0; i < some; ++i) {
+          const int rows = end - at < value_positions ? end - at : value_positions;
+          for (int i = 0; i < rows; ++i) {
             F value[C];
             KvRows<V, Element>::template read<C>(run.values(at + i), d, value);
             unroll<C>([&](auto c) { V::store(call.scratch + i * value_elements + c * V::lanes, value[c]); });
           }
           in_groups<Q>(0, count, [&](auto q, int j) __attribute__((always_inline)) {
-            values<q, C>(query + j, call.scratch, static_cast<const float*>(nullptr), 0, value_elements, run.first + at, run.first + at + some, d);
+            values<q, C>(query + j, call.scratch, static_cast<const float*>(nullptr), 0, value_elements, run.first + at, run.first + at + rows, d);
           });
         }
         d += C * V::lanes;
