@@ -27,7 +27,8 @@ struct Simd<V, formats::MXFP4> : Blocks32 {
   template <class Rows>
   static auto ds(const Rows& b) {  // as formats::half_e8m0 makes them
     const auto e = V::widen_bytes(b.template left<std::uint8_t>());
-    return V::as_floats(e < 2 ? 0x200000u << e : (e - 1) << 23);
+    const auto tiny = (typename V::Words)(e < 2);  // all bits where it holds
+    return V::as_floats((tiny & ((e + 1) << 21)) | (~tiny & ((e - 1) << 23)));
   }
   template <int i, class Rows>
   static auto word(const Rows& b) {
