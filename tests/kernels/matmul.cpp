@@ -220,8 +220,8 @@ TEST_CASE("products of many tokens are the same to the bit with scratch and with
 }
 
 TEST_CASE("products of rows in panels are those of the rows, to the bit") {
-  // Panels, and rows that are left; every count of tokens.
-  constexpr int kRows = 37, kTokens = 23;
+  // Panels, and rows that are left; every count of tokens; with scratch and without.
+  constexpr int kRows = 37, kTokens = 37;
   std::mt19937 random(13);
   for (const IsaKernels* isa : machine_tables())
     for (const FormatKernels& format : isa->formats) {
@@ -246,11 +246,16 @@ TEST_CASE("products of rows in panels are those of the rows, to the bit") {
           const std::vector<float> expected = rows.run(1, 1);
           Product product(*isa, format, k, kRows, kTokens, panels);
           product.in_panels = true;
-          for (const int tokens : {1, 2, 3, 4, 5, 7, 8, 15, kTokens}) {
-            const std::vector<float> whole = product.run(kRows, tokens), cut = product.run(2 * format.panel.rows, tokens);
-            for (std::size_t i = 0; i < whole.size(); ++i) REQUIRE(same(whole[i], expected[i]));
-            for (std::size_t i = 0; i < cut.size(); ++i) REQUIRE(same(cut[i], expected[i]));
-          }
+          auto* memory = static_cast<std::uint8_t*>(std::aligned_alloc(64, (format.scratch_bytes(k) + 63) / 64 * 64));
+          for (void* scratch : {static_cast<void*>(nullptr), static_cast<void*>(memory)})
+            for (const int tokens : {1, 2, 3, 4, 5, 7, 8, 15, kTokens}) {
+              INFO(tokens << " tokens, " << (scratch ? "with" : "without") << " scratch");
+              const std::vector<float> whole = product.run(kRows, tokens, scratch),
+                                       cut = product.run(2 * format.panel.rows, tokens, scratch);
+              for (std::size_t i = 0; i < whole.size(); ++i) REQUIRE(same(whole[i], expected[i]));
+              for (std::size_t i = 0; i < cut.size(); ++i) REQUIRE(same(cut[i], expected[i]));
+            }
+          std::free(memory);
         }
     }
 }

@@ -48,8 +48,9 @@ constexpr bool has_panels = requires { requires Tile::Panel::rows > 0; };
 template <class Tile>
 constexpr bool has_stored_panels = requires { requires Tile::Panel::is_stored; };
 
-/// From how many tokens on it pays to lay rows out in panels for one call, and to write down the codes of panels.
-inline constexpr int kEnoughForPanels = 6, kEnoughForCodes = 32;
+/// From how many tokens on it pays to lay rows out in panels for one call, to pack tokens, and to write down the codes of
+/// panels.
+inline constexpr int kEnoughForPanels = 6, kEnoughForPacking = 5, kEnoughForCodes = 32;
 
 /// Tokens whose activations are packed at once.
 inline constexpr int kPackedTokens = 256;
@@ -77,27 +78,27 @@ struct PanelScratch {
 
 /// A panel of stored rows with T tokens at a time, then with half as many.
 template <class Panel, int T>
-void multiply_stored(const char* panel, const MatmulCall& call, int row, int token, int end, bool fetch) {
+void multiply_stored(const char* panel, const MatmulCall& call, int row, int token) {
   TokenRows<typename Panel::Activation, Panel::block, T> x;
-  for (; token + T <= end; token += T, fetch = false) {
+  for (; token + T <= call.tokens; token += T) {
     for (int t = 0; t < T; ++t) x.x[t] = Panel::view(call.x[token + t], call.k);
-    Panel::Stored::template run<1, T>(panel, call.k / Panel::block, x, fetch, call.y + token, row);
+    Panel::Stored::template run<1, T>(panel, call.k / Panel::block, x, call.in_panels && token == 0 ? kFetchAhead<T> : 0, call.y + token, row);
   }
   if constexpr (T > 1)
-    if (token < end) multiply_stored<Panel, T / 2>(panel, call, row, token, end, fetch);
+    if (token < call.tokens) multiply_stored<Panel, T / 2>(panel, call, row, token);
 }
 
-/// R panels of written codes with T packed tokens at a time, then with half as many. The first is number `begin`.
-template <class Panel, int R, int T>
-void multiply_decoded(const PanelScratch<Panel>& scratch, const MatmulCall& call, int row, int begin, int token, int end) {
+/// R panels with T packed tokens at a time, then with half as many. The first token is number `begin`.
+template <class Panel, class Product, int R, int T>
+void multiply_packed(const char* panels, const PanelScratch<Panel>& scratch, const MatmulCall& call, int row, int begin, int token, int end) {
   const int blocks = call.k / Panel::block;
   for (; token + T <= end; token += T) {
     const int i = token - begin;
     const PackedTokens<typename Panel::Packed> x{scratch.packed + static_cast<std::ptrdiff_t>(i / 8) * blocks, i % 8};
-    Panel::Decoded::template run<R, T>(scratch.codes, blocks, x, false, call.y + token, row);
+    Product::template run<R, T>(panels, blocks, x, call.in_panels && token == begin ? kFetchAhead<T> : 0, call.y + token, row);
   }
   if constexpr (T > 1)
-    if (token < end) multiply_decoded<Panel, R, T / 2>(scratch, call, row, begin, token, end);
+    if (token < end) multiply_packed<Panel, Product, R, T / 2>(panels, scratch, call, row, begin, token, end);
 }
 
 /// The panel of stored rows from `row` on, made now where rows do not lie in panels.
@@ -111,10 +112,13 @@ const char* stored_panel(const MatmulCall& call, const PanelScratch<Panel>& scra
 
 /// Returns the first row that is left.
 template <class Panel>
-int walk_stored(const MatmulCall& call, const PanelScratch<Panel>& scratch, int begin, int end) {
+int walk_stored(const MatmulCall& call, const PanelScratch<Panel>& scratch, bool packed) {
   int row = 0;
-  for (; row + Panel::rows <= call.rows; row += Panel::rows)
-    multiply_stored<Panel, 8>(stored_panel(call, scratch, row), call, row, begin, end, call.in_panels);
+  for (; row + Panel::rows <= call.rows; row += Panel::rows) {
+    const char* panel = stored_panel(call, scratch, row);
+    if (packed) multiply_packed<Panel, typename Panel::Stored, 1, 8>(panel, scratch, call, row, 0, 0, call.tokens);
+    else multiply_stored<Panel, 4>(panel, call, row, 0);
+  }
   return row;
 }
 
@@ -133,28 +137,38 @@ int walk_decoded(const MatmulCall& call, const PanelScratch<Panel>& scratch, int
         Panel::Writer::write_rows(rows, call.weight_stride, blocks, to);
       }
     }
-    multiply_decoded<Panel, R, Panel::tokens>(scratch, call, row, begin, begin, end);
+    multiply_packed<Panel, typename Panel::Decoded, R, Panel::tokens>(scratch.codes, scratch, call, row, begin, begin, end);
   }
   if constexpr (R > 1) return walk_decoded<Panel, R - 1>(call, scratch, row, begin, end);
   return row;
+}
+
+/// Packs tokens [begin, end), eight at a time.
+template <class Panel>
+void pack(const MatmulCall& call, const PanelScratch<Panel>& scratch, int begin, int end) {
+  const int blocks = call.k / Panel::block;
+  typename Panel::Packed* to = scratch.packed;
+  for (int token = begin; token < end; token += 8, to += blocks) {
+    typename Panel::Activation x[8];  // behind the end the last one, for nobody
+    for (int t = 0; t < 8; ++t) x[t] = Panel::view(call.x[token + t < end ? token + t : end - 1], call.k);
+    pack_tokens<typename Panel::Vocabulary>(x, blocks, to);
+  }
 }
 
 /// Rows in whole panels; returns the first row that is left.
 template <class Panel>
 int walk_panels(const MatmulCall& call) {
   const PanelScratch<Panel> scratch(call.scratch, call.k);
-  const bool few = Panel::is_stored && (call.tokens < kEnoughForCodes || !call.scratch);
+  if constexpr (Panel::is_stored)
+    if (call.tokens < kEnoughForCodes || !call.scratch) {
+      const bool packed = call.tokens >= kEnoughForPacking && call.scratch;
+      if (packed) pack(call, scratch, 0, call.tokens);
+      return walk_stored(call, scratch, packed);
+    }
   int row = 0;
   for (int begin = 0; begin < call.tokens; begin += kPackedTokens) {
     const int end = begin + kPackedTokens < call.tokens ? begin + kPackedTokens : call.tokens;
-    if constexpr (Panel::is_stored)
-      if (few) row = walk_stored(call, scratch, begin, end);
-    if (few) continue;
-    for (int token = begin; token < end; token += 8) {
-      typename Panel::Activation x[8];  // behind the end the last one, for nobody
-      for (int t = 0; t < 8; ++t) x[t] = Panel::view(call.x[token + t < end ? token + t : end - 1], call.k);
-      pack_tokens<typename Panel::Vocabulary>(x, call.k / Panel::block, scratch.packed + static_cast<std::ptrdiff_t>((token - begin) / 8) * (call.k / Panel::block));
-    }
+    pack(call, scratch, begin, end);
     row = walk_decoded<Panel, Panel::together>(call, scratch, 0, begin, end);
   }
   return row;

@@ -1,14 +1,17 @@
 // Owns: panels: rows of weights side by side, so that one vector holds the same word of each row, and no sum runs across
 // lanes. Knows neither a format's layout nor an instruction.
 //
-// A panel of V::panel_rows rows takes as many bytes as they do: first the whole words of their blocks, block by block and
-// word by word, each of all rows; then the bytes that are left of each block, block by block, each of all rows. So a
-// panel can stand where its rows stood.
+// A panel of V::panel_rows rows takes as many bytes as they do, so it can stand where they stood. It has one block of all
+// rows after the other, and of a block one word of all rows after the other, in the order in which a product first reads
+// them: processors notice that memory is read in order, and read ahead. Bytes that are left of a block, its scale, would
+// spoil lines of 64 bytes: those of some blocks stand together before their words.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 
 #include "kernels/cpu/skeleton/unroll.h"
 #include "kernels/formats/bits.h"
@@ -17,20 +20,30 @@
 
 namespace strata::kernels {
 
-/// One block of each row of a panel, as formats read it: the word that begins at byte `offset` of each.
-template <class V, class Block>
+/// One block of each row of a panel, as formats read it.
+template <class V, class Block, class Unpack>
 struct RowsOfBlocks {
   static constexpr int rows = V::panel_rows, words = sizeof(Block) / 4, rest = sizeof(Block) % 4;
-  /// What is left of a block is its scale, before the words or behind them.
+  /// Where words begin in a block: what is left of it is its scale, before the words or behind them.
   static constexpr int first_word = [] {
     if constexpr (rest == 0 || !requires(const Block& b) { b.d; }) return rest;
     else return offsetof(Block, d) == 0 ? rest : 0;
   }();
+  static constexpr int rest_at = first_word > 0 ? 0 : 4 * words;  ///< where the rest begins
   const char* of_words;
   const char* of_rest;
 
+  /// Where a panel has each word of a block.
+  static constexpr auto place = [] {
+    std::array<int, words> places{};
+    for (int w = 0; w < words; ++w)
+      if constexpr (requires { Unpack::place(w); }) places[w] = Unpack::place(w);
+      else places[w] = w;
+    return places;
+  }();
+  /// The word that begins at byte `offset` of each block.
   typename V::Words word(int offset) const {
-    return formats::load<typename V::Words>(of_words + static_cast<std::ptrdiff_t>(offset - first_word) * rows);
+    return formats::load<typename V::Words>(of_words + static_cast<std::ptrdiff_t>(place[(offset - first_word) / 4]) * 4 * rows);
   }
   /// What is left of the blocks.
   template <class Left>
@@ -40,29 +53,32 @@ struct RowsOfBlocks {
   }
 };
 
-template <class V, class Block>
+template <class V, class Block, class Unpack>
 struct Interleaved {
-  using Rows = RowsOfBlocks<V, Block>;
+  using Rows = RowsOfBlocks<V, Block, Unpack>;
   static constexpr int rows = Rows::rows, words = Rows::words, rest = Rows::rest;
   static constexpr int bytes = rows * static_cast<int>(sizeof(Block));  ///< of one block of each row
+  static constexpr int group = 64 / std::gcd(64, rest * rows);          ///< blocks whose rests stand together
 
   static Rows at(const void* panel, int blocks, int b) {
-    const char* begin = static_cast<const char*>(panel);
-    return {begin + static_cast<std::ptrdiff_t>(b) * 4 * words * rows,
-            begin + (static_cast<std::ptrdiff_t>(blocks) * 4 * words + static_cast<std::ptrdiff_t>(b) * rest) * rows};
+    const int i = b % group, first = b - i, together = blocks - first < group ? blocks - first : group;
+    const char* begin = static_cast<const char*>(panel) + static_cast<std::ptrdiff_t>(first) * bytes;
+    return {begin + (together * rest + i * 4 * words) * rows, begin + i * rest * rows};
   }
 
   /// The panel of `rows` rows, `stride` bytes apart.
   static void make(const void* from, std::size_t stride, int blocks, void* to) {
-    char* out = static_cast<char*>(to);
-    char* left = out + static_cast<std::ptrdiff_t>(blocks) * 4 * words * rows;
     for (int b = 0; b < blocks; ++b) {
       const char* block = static_cast<const char*>(from) + static_cast<std::ptrdiff_t>(b) * static_cast<int>(sizeof(Block));
       const auto row = [&](int r) { return block + static_cast<std::size_t>(r) * stride; };
-      for (int w = 0; w < words; ++w, out += 4 * rows)
-        for (int r = 0; r < rows; ++r) std::memcpy(out + 4 * r, row(r) + Rows::first_word + 4 * w, 4);
+      const Rows panel = at(to, blocks, b);
+      alignas(64) char in_order[4 * words * rows];  // compilers make a good transpose of this
+      for (int w = 0; w < words; ++w)
+        for (int r = 0; r < rows; ++r) std::memcpy(in_order + 4 * (w * rows + r), row(r) + Rows::first_word + 4 * w, 4);
+      for (int w = 0; w < words; ++w)
+        std::memcpy(const_cast<char*>(panel.of_words) + 4 * rows * Rows::place[w], in_order + 4 * rows * w, 4 * rows);
       if constexpr (rest > 0)
-        for (int r = 0; r < rows; ++r, left += rest) std::memcpy(left, row(r) + (Rows::first_word > 0 ? 0 : 4 * words), rest);
+        for (int r = 0; r < rows; ++r) std::memcpy(const_cast<char*>(panel.of_rest) + rest * r, row(r) + Rows::rest_at, rest);
     }
   }
 
@@ -71,14 +87,23 @@ struct Interleaved {
     for (int b = 0; b < blocks; ++b) {
       const Rows from = at(panel, blocks, b);
       char* block = static_cast<char*>(to) + static_cast<std::ptrdiff_t>(b) * static_cast<int>(sizeof(Block));
-      for (int w = 0; w < words; ++w) std::memcpy(block + Rows::first_word + 4 * w, from.of_words + 4 * (w * rows + r), 4);
-      if constexpr (rest > 0) std::memcpy(block + (Rows::first_word > 0 ? 0 : 4 * words), from.of_rest + rest * r, rest);
+      for (int w = 0; w < words; ++w) std::memcpy(block + Rows::first_word + 4 * w, from.of_words + 4 * (Rows::place[w] * rows + r), 4);
+      if constexpr (rest > 0) std::memcpy(block + Rows::rest_at, from.of_rest + rest * r, rest);
     }
+  }
+
+  /// The lines `ahead` bytes behind block b come nearer.
+  [[gnu::always_inline]] static void fetch(const void* panel, int b, std::ptrdiff_t ahead) {
+    const char* begin = static_cast<const char*>(panel) + static_cast<std::ptrdiff_t>(b) * bytes;
+    unroll<(bytes + 63) / 64>([&](auto line) __attribute__((always_inline)) { V::fetch(begin, ahead + 64 * line); });
   }
 };
 
-/// How far ahead stored panels are fetched. Measured: 4 KiB is too near for some, 32 KiB good for all.
-inline constexpr int kFetchAhead = 32768;
+/// How far ahead stored panels are fetched, in bytes. With one or two tokens they are read so fast that the processor reads
+/// ahead by itself, best when nothing but the block at hand is asked for. Behind more computing it does not, and there
+/// 16 KiB serve all formats.
+template <int tokens>
+inline constexpr int kFetchAhead = tokens <= 2 ? 0 : 16384;
 
 static inline std::int32_t int_at(const void* p) { return static_cast<std::int32_t>(formats::load32(p)); }
 

@@ -57,8 +57,7 @@ struct StoredRows256 {
   static constexpr bool is_signed = Traits::is_signed;
   static constexpr Minima kind = Traits::minima;
   static constexpr bool streams = true;
-  static constexpr int pairs = 8;  ///< of sums of 16 activations
-  using Layout = Interleaved<V, Block>;
+  using Layout = Interleaved<V, Block, Unpack>;
   using Ints = typename V::Ints;
 
   typename Layout::Rows rows;
@@ -67,10 +66,6 @@ struct StoredRows256 {
   static constexpr std::size_t bytes(int blocks) { return static_cast<std::size_t>(blocks) * Layout::bytes; }
   StoredRows256(const void* panel, int blocks, int b) : rows(Layout::at(panel, blocks, b)), scales(Unpack::scale_words(rows)) {}
 
-  /// What follows comes nearer.
-  [[gnu::always_inline]] void fetch() const {
-    unroll<(Layout::bytes + 63) / 64>([&](auto line) __attribute__((always_inline)) { V::fetch(rows.of_words, kFetchAhead + 64 * line); });
-  }
   template <class I>
   typename V::Words word(I i) const {
     const typename V::Words codes = Unpack::template word<i / 16, i % 16>(rows);
@@ -81,10 +76,10 @@ struct StoredRows256 {
   Ints scale(G g) const {
     return V::template scale_of<g % 4>(scales.bytes[g / 4]);
   }
-  /// Those that belong to pair h of `Pairs`: of groups, or of a group's halves.
-  template <int h, int Pairs = pairs>
+  /// Those that belong to pair h of `pairs` of sums of activations: of groups, or of a group's halves.
+  template <int h, int pairs>
   Ints min_pair() const {
-    constexpr int first = h * groups / Pairs, second = groups > Pairs ? first + 1 : first;
+    constexpr int first = h * groups / pairs, second = groups > pairs ? first + 1 : first;
     if constexpr (Traits::has_dmin) return V::template words_of<first % 4, second % 4>(Unpack::min_words(rows).bytes[first / 4]);
     else return V::words_times(V::template words_of<first % 4, second % 4>(scales.bytes[first / 4]), Traits::minimum);
   }
@@ -108,16 +103,15 @@ struct DecodedRows256 {
   static constexpr bool is_signed = signed_codes;
   static constexpr Minima kind = minima;
   static constexpr bool streams = false;
-  static constexpr int pairs = Groups / 2;
   const Block& block;
 
   static constexpr std::size_t bytes(int blocks) { return static_cast<std::size_t>(blocks) * sizeof(Block); }
   DecodedRows256(const void* panel, int, int b) : block(static_cast<const Block*>(panel)[b]) {}
-  [[gnu::always_inline]] void fetch() const {}
   typename V::Words word(int i) const { return formats::load<typename V::Words>(block.codes[i]); }
   Ints scale(int g) const { return V::load_ints(block.scale[g]); }
-  template <int h>
+  template <int h, int pairs>
   Ints min_pair() const {
+    static_assert(pairs == groups / 2);
     return V::load_ints(block.min[h]);
   }
   typename V::F d() const { return V::load(block.d); }
@@ -142,9 +136,10 @@ struct PanelProduct256 {
   static constexpr std::size_t bytes(int blocks) { return Source::bytes(blocks); }
 
   /// y[t][row ...] of R panels, one behind the other, and T tokens. Blocks are taken in spans, and of each span those of
-  /// one running sum after the other: stored rows stream in from memory, others stay in the cache.
+  /// one running sum after the other: stored rows stream in from memory, in order, and are fetched `ahead` bytes before;
+  /// others stay in the cache.
   template <int R, int T, class X>
-  static void run(const char* panels, int blocks, X x, bool fetch, float* const* y, int row) {
+  static void run(const char* panels, int blocks, X x, int ahead, float* const* y, int row) {
     constexpr int chains = 4;
     const int span = Source::streams ? chains : blocks;
     F chain[chains][R][T];
@@ -157,7 +152,7 @@ struct PanelProduct256 {
         for (int b = begin + c; b < end; b += chains)
           [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
             const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(blocks), blocks, b)...};
-            if (fetch) unroll<R>([&](auto i) __attribute__((always_inline)) { w[i].fetch(); });
+            if constexpr (Source::streams) Source::Layout::fetch(panels, b, ahead);
             add_block<R, T>(w, x, b, sum);
           }(std::make_integer_sequence<int, R>());
         for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
@@ -173,9 +168,9 @@ struct PanelProduct256 {
   [[gnu::always_inline]] static void add_block(const Source (&w)[R], const X& x, int b, F (&sum)[R][T]) {
     Ints dot[R][T];
     for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { dot[r][t] = V::no_ints(); });
-    if constexpr (Source::kind != Minima::none) unroll<Source::pairs>([&](auto h) __attribute__((always_inline)) {
+    if constexpr (Source::kind != Minima::none) unroll<X::pairs>([&](auto h) __attribute__((always_inline)) {
       Ints min[R];
-      unroll<R>([&](auto r) __attribute__((always_inline)) { min[r] = w[r].template min_pair<h>(); });
+      unroll<R>([&](auto r) __attribute__((always_inline)) { min[r] = w[r].template min_pair<h, X::pairs>(); });
       unroll<T>([&](auto t) __attribute__((always_inline)) {
         const Ints sums = V::set_ints(x.sums(t, b, h));
         unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = V::add_pairs(dot[r][t], min[r], sums); });
@@ -214,13 +209,14 @@ struct DecodedPanel256 {
   static constexpr int rows = V::panel_rows, groups = Traits::groups;
   using Source = DecodedRows256<V, groups, Traits::minima, Traits::is_signed, Traits::at_once>;
   using Out = typename Source::Block;
+  using Layout = Interleaved<V, Block, Unpack>;
 
-  /// Of a panel of stored rows.
+  /// Of a panel of stored rows. The next one comes nearer meanwhile.
   static void write_panel(const void* panel, int blocks, void* to) {
     for (int b = 0; b < blocks; ++b) {
       const StoredRows256<V, Block, Unpack> from(panel, blocks, b);
       Out& out = static_cast<Out*>(to)[b];
-      from.fetch();
+      Layout::fetch(panel, b, blocks * Layout::bytes);
       unroll<64>([&](auto i) __attribute__((always_inline)) { V::store_words(out.codes[i], from.word(i)); });
       unroll<groups>([&](auto g) __attribute__((always_inline)) { V::store_ints(out.scale[g], from.scale(g)); });
       if constexpr (Source::kind != Minima::none)
@@ -289,10 +285,10 @@ struct Panel256<V, Block, Unpack> {
   static Activation view(const void* row, int k) { return view_q8_256(row, k); }
 
   static constexpr bool is_stored = requires { Unpack::has_words; };
-  using Layout = Interleaved<V, Block>;
+  using Layout = Interleaved<V, Block, Unpack>;
   using Stored = PanelProduct256<V, StoredRows256<V, Block, Unpack>>;
   using Writer = DecodedPanel256<V, Block, Unpack>;
-  using Packed = PackedBlock<block, Writer::Source::pairs>;
+  using Packed = PackedBlock<block, Writer::groups / 2>;
   using Decoded = PanelProduct256<V, typename Writer::Source>;
   static constexpr int together = V::template panels_256<Writer::groups>, tokens = V::template panel_tokens_256<Writer::groups>;
 };

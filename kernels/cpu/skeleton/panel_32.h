@@ -43,7 +43,7 @@ using KindOf = Kind32<Unpack::scales_of_16 ? 2 : 1, Unpack::code == Code::affine
 template <class V, class Block, class Unpack>
 struct StoredRows32 {
   using Kind = KindOf<V, Unpack>;
-  using Layout = Interleaved<V, Block>;
+  using Layout = Interleaved<V, Block, Unpack>;
   static constexpr bool streams = true;
   static_assert(Unpack::parts == 1 && Kind::scales == 1);
   typename Layout::Rows rows;
@@ -51,12 +51,6 @@ struct StoredRows32 {
   static constexpr std::size_t bytes(int parts) { return static_cast<std::size_t>(parts) * Layout::bytes; }
   StoredRows32(const void* panel, int parts, int p) : rows(Layout::at(panel, parts, p)) {}
 
-  /// What follows comes nearer.
-  [[gnu::always_inline]] void fetch() const {
-    constexpr int whole = 4 * Layout::words * Layout::rows;
-    unroll<(whole + 63) / 64>([&](auto line) __attribute__((always_inline)) { V::fetch(rows.of_words, kFetchAhead + 64 * line); });
-    if constexpr (Layout::rest > 0) V::fetch(rows.of_rest, kFetchAhead / whole * Layout::rest * Layout::rows);
-  }
   template <int i>
   typename V::Words word() const {
     const typename V::Words codes = Unpack::template word<i>(rows);
@@ -89,7 +83,6 @@ struct DecodedRows32 {
 
   static constexpr std::size_t bytes(int parts) { return static_cast<std::size_t>((parts + V::blocks - 1) / V::blocks) * sizeof(Part); }
   DecodedRows32(const void* panel, int, int p) : part(static_cast<const Part*>(panel)[p / V::blocks]), at(p % V::blocks) {}
-  [[gnu::always_inline]] void fetch() const {}
   template <int i>
   typename V::Words word() const {
     return formats::load<typename V::Words>(part.codes[at][i]);
@@ -107,21 +100,23 @@ struct PanelProduct32 {
   static constexpr std::size_t bytes(int parts) { return Source::bytes(parts); }
 
   /// y[t][row ...] of R panels, one behind the other, and T tokens. Parts are taken in spans, and of each span those of
-  /// one running sum after the other: stored rows stream in from memory, others stay in the cache.
+  /// one running sum after the other: stored rows stream in from memory, in order, and are fetched `ahead` bytes before;
+  /// others stay in the cache.
   template <int R, int T, class X>
-  static void run(const char* panels, int parts, X x, bool fetch, float* const* y, int row) {
-    const int span = Source::streams ? 32 : parts;
-    F chain[8][R][T];
-    unroll<8>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
+  static void run(const char* panels, int parts, X x, int ahead, float* const* y, int row) {
+    constexpr int chains = 8;
+    const int span = Source::streams ? chains : parts;
+    F chain[chains][R][T];
+    unroll<chains>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
     for (int begin = 0; begin < parts; begin += span) {
       const int end = begin + span < parts ? begin + span : parts;
-      for (int c = 0; c < 8 && begin + c < end; ++c) {
+      for (int c = 0; c < chains && begin + c < end; ++c) {
         F sum[R][T];
         for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = chain[c][r][t]; });
-        for (int p = begin + c; p < end; p += 8)
+        for (int p = begin + c; p < end; p += chains)
           [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
             const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(parts), parts, p)...};
-            if (fetch) unroll<R>([&](auto i) __attribute__((always_inline)) { w[i].fetch(); });
+            if constexpr (Source::streams) Source::Layout::fetch(panels, p, ahead);
             add_part<R, T>(w, x, p, sum);
           }(std::make_integer_sequence<int, R>());
         for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
@@ -175,17 +170,18 @@ struct DecodedPanel32 {
   using Kind = KindOf<V, Unpack>;
   using Source = DecodedRows32<V, Kind>;
   using Part = typename Source::Part;
+  using Layout = Interleaved<V, Block, Unpack>;
   static constexpr int rows = V::panel_rows, parts = Unpack::parts, at_once = V::blocks, scales = Kind::scales;
   static constexpr Code code = Unpack::code;
   static constexpr bool affine = Kind::affine;
 
-  /// Of a panel of stored rows.
+  /// Of a panel of stored rows. The next one comes nearer meanwhile.
   static void write_panel(const void* panel, int all, void* to) {
     for (int p = 0; p < all; ++p) {
       const StoredRows32<V, Block, Unpack> from(panel, all, p);
       Part& out = static_cast<Part*>(to)[p / at_once];
       const int at = p % at_once;
-      from.fetch();
+      Layout::fetch(panel, p, all * Layout::bytes);
       unroll<8>([&](auto i) __attribute__((always_inline)) { V::store_words(out.codes[at][i], from.template word<i>()); });
       V::store(out.d[at][0], from.d(0));
       if constexpr (affine) V::store(out.offset[at], from.offset());
@@ -255,7 +251,7 @@ struct Panel32<V, Block, Unpack> {
   static Activation view(const void* row, int k) { return view_q8_32(row, k); }
 
   static constexpr bool is_stored = requires { Unpack::has_words; };
-  using Layout = Interleaved<V, Block>;
+  using Layout = Interleaved<V, Block, Unpack>;
   using Stored = PanelProduct32<V, StoredRows32<V, Block, Unpack>>;
   using Writer = DecodedPanel32<V, Block, Unpack>;
   using Packed = PackedBlock<block, 1>;

@@ -11,10 +11,11 @@
 
 namespace strata::kernels {
 
-/// T tokens of blocks of `Elements`, where they lie. In block b: word(t, b, i) are four q, sums(t, b, h) two sums of 16.
+/// T tokens of blocks of `Elements`, where they lie. In block b word(t, b, i) are four q; sums(t, b, h) are pair h of
+/// `pairs` of sums, here of 16.
 template <class View, int Elements, int T>
 struct TokenRows {
-  static constexpr int elements = Elements;
+  static constexpr int pairs = Elements / 32;
   View x[T];
   [[gnu::always_inline]] std::int32_t word(int t, int b, int i) const { return int_at(x[t].q + Elements * b + 4 * i); }
   [[gnu::always_inline]] std::int32_t sums(int t, int b, int h) const { return int_at(x[t].sums + Elements / 16 * b + 2 * h); }
@@ -24,12 +25,14 @@ struct TokenRows {
 /// A block of eight tokens. `sums` are pairs of sums of 16, or of 32 elements.
 template <int Elements, int Pairs>
 struct alignas(32) PackedBlock {
+  static constexpr int pairs = Pairs;
   std::int32_t words[Elements / 4][8], sums[Pairs][8];
   float d[8];
 };
 /// Tokens from `lane` on.
 template <class Block>
 struct PackedTokens {
+  static constexpr int pairs = Block::pairs;
   const Block* blocks;
   int lane;
   [[gnu::always_inline]] std::int32_t word(int t, int b, int i) const { return blocks[b].words[i][lane + t]; }

@@ -32,6 +32,8 @@ struct Simd<V, formats::Q2_K> {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
+  /// The scales of all before the scales of groups.
+  static constexpr int place(int w) { return (w + 1) % 21; }
   template <class Rows>
   static auto ds(const Rows& b) {
     return V::low_halves(b.word(offsetof(Block, d)));

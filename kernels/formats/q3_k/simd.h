@@ -37,6 +37,12 @@ struct Simd<V, formats::Q3_K> {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
+  /// Scales, then low bits with the high bits that belong to them.
+  static constexpr int place(int w) {
+    if (w >= 24) return w - 24;
+    const int high = w < 8, i = high ? w : w - 8;
+    return 3 + (i < 8 ? 2 * i + high : 8 + i);
+  }
   template <class Rows>
   static auto ds(const Rows& b) {
     return V::load(b.template left<formats::Half>());

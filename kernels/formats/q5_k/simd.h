@@ -26,6 +26,12 @@ struct Simd<V, formats::Q5_K> {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
+  /// Scales, then low bits with the high bits that belong to them.
+  static constexpr int place(int w) {
+    if (w < 4) return w;
+    const int high = w < 12, i = high ? w - 4 : w - 12;
+    return 4 + (i < 8 ? 2 * i + high : 8 + i);
+  }
   template <class Rows>
   static auto ds(const Rows& b) {
     return V::low_halves(b.word(offsetof(Block, d)));

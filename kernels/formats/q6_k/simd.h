@@ -27,6 +27,12 @@ struct Simd<V, formats::Q6_K> {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
+  /// Scales, then low bits with the high bits that belong to them.
+  static constexpr int place(int w) {
+    if (w >= 48) return w - 48;
+    const int high = w >= 32, half = high ? w / 8 - 4 : w / 16, i = w % (high ? 8 : 16);
+    return 4 + 24 * half + (i < 8 ? 2 * i + high : 8 + i);
+  }
   template <class Rows>
   static auto ds(const Rows& b) {
     return V::load(b.template left<formats::Half>());
