@@ -135,26 +135,30 @@ struct PanelProduct256 {
 
   static constexpr std::size_t bytes(int blocks) { return Source::bytes(blocks); }
 
-  /// y[t][row ...] of R panels, one behind the other, and T tokens. Blocks are taken in spans, and of each span those of
-  /// one running sum after the other: stored rows stream in from memory, in order, and are fetched `ahead` bytes before;
-  /// others stay in the cache.
+  /// y[t][row ...] of R panels, one behind the other, and T tokens. Stored rows stream in from memory and are taken in
+  /// order, fetched `ahead` bytes before. Others stay in the cache: there one running sum after the other keeps to registers.
   template <int R, int T, class X>
   static void run(const char* panels, int blocks, X x, int ahead, float* const* y, int row) {
     constexpr int chains = 4;
-    const int span = Source::streams ? chains : blocks;
     F chain[chains][R][T];
-    unroll<chains>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
-    for (int begin = 0; begin < blocks; begin += span) {
-      const int end = begin + span < blocks ? begin + span : blocks;
-      for (int c = 0; c < chains && begin + c < end; ++c) {
+    const auto add = [&](int b, F (&sum)[R][T]) __attribute__((always_inline)) {
+      [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
+        const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(blocks), blocks, b)...};
+        add_block<R, T>(w, x, b, sum);
+      }(std::make_integer_sequence<int, R>());
+    };
+    if constexpr (Source::streams) {
+      static_assert(R == 1);
+      unroll<chains>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
+      for (int b = 0; b < blocks; ++b) {
+        Source::Layout::fetch(panels, b, ahead);
+        add(b, chain[b % chains]);
+      }
+    } else {
+      for (int c = 0; c < chains; ++c) {
         F sum[R][T];
-        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = chain[c][r][t]; });
-        for (int b = begin + c; b < end; b += chains)
-          [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
-            const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(blocks), blocks, b)...};
-            if constexpr (Source::streams) Source::Layout::fetch(panels, b, ahead);
-            add_block<R, T>(w, x, b, sum);
-          }(std::make_integer_sequence<int, R>());
+        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = V::zero(); });
+        for (int b = c; b < blocks; b += chains) add(b, sum);
         for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
       }
     }

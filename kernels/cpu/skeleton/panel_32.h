@@ -34,6 +34,8 @@ template <int scales_, bool affine_, bool is_signed_, int excess_, int at_once_>
 struct Kind32 {
   static constexpr int scales = scales_, excess = excess_, at_once = at_once_;
   static constexpr bool affine = affine_, is_signed = is_signed_;
+  static constexpr int times = affine ? 1 : -excess;  ///< what sums of activations are multiplied by
+  static_assert(!affine || excess == 0);
 };
 template <class V, class Unpack>
 using KindOf = Kind32<Unpack::scales_of_16 ? 2 : 1, Unpack::code == Code::affine, Unpack::code == Code::plain && V::signed_panels,
@@ -99,26 +101,30 @@ struct PanelProduct32 {
 
   static constexpr std::size_t bytes(int parts) { return Source::bytes(parts); }
 
-  /// y[t][row ...] of R panels, one behind the other, and T tokens. Parts are taken in spans, and of each span those of
-  /// one running sum after the other: stored rows stream in from memory, in order, and are fetched `ahead` bytes before;
-  /// others stay in the cache.
+  /// y[t][row ...] of R panels, one behind the other, and T tokens. Stored rows stream in from memory and are taken in
+  /// order, fetched `ahead` bytes before. Others stay in the cache: there one running sum after the other keeps to registers.
   template <int R, int T, class X>
   static void run(const char* panels, int parts, X x, int ahead, float* const* y, int row) {
     constexpr int chains = 8;
-    const int span = Source::streams ? chains : parts;
     F chain[chains][R][T];
-    unroll<chains>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
-    for (int begin = 0; begin < parts; begin += span) {
-      const int end = begin + span < parts ? begin + span : parts;
-      for (int c = 0; c < chains && begin + c < end; ++c) {
+    const auto add = [&](int p, F (&sum)[R][T]) __attribute__((always_inline)) {
+      [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
+        const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(parts), parts, p)...};
+        add_part<R, T>(w, x, p, sum);
+      }(std::make_integer_sequence<int, R>());
+    };
+    if constexpr (Source::streams) {
+      static_assert(R == 1);
+      unroll<chains>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
+      for (int p = 0; p < parts; ++p) {
+        Source::Layout::fetch(panels, p, ahead);
+        add(p, chain[p % chains]);
+      }
+    } else {
+      for (int c = 0; c < chains; ++c) {
         F sum[R][T];
-        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = chain[c][r][t]; });
-        for (int p = begin + c; p < end; p += chains)
-          [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
-            const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(parts), parts, p)...};
-            if constexpr (Source::streams) Source::Layout::fetch(panels, p, ahead);
-            add_part<R, T>(w, x, p, sum);
-          }(std::make_integer_sequence<int, R>());
+        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = V::zero(); });
+        for (int p = c; p < parts; p += chains) add(p, sum);
         for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
       }
     }
@@ -132,16 +138,19 @@ struct PanelProduct32 {
   template <int R, int T, class X>
   [[gnu::always_inline]] static void add_part(const Source (&w)[R], const X& x, int p, F (&sum)[R][T]) {
     constexpr int halves = Kind::scales, words = 8 / halves;
-    // Both sums of a part times what codes are too much, or one of them.
-    const auto sums = [&](auto t) __attribute__((always_inline)) { return V::set_ints(x.sums(t, p, 0)); };
+    // The sum of a part's activations, or of half of them, times `times`.
+    const auto of_sums = [&](auto half, auto t) __attribute__((always_inline)) {
+      const Ints sums = V::set_ints(x.sums(t, p, X::multiplied ? half : 0));
+      if constexpr (X::multiplied) return sums;
+      constexpr unsigned low = static_cast<std::uint16_t>(halves == 1 || half == 0 ? Kind::times : 0),
+                         high = static_cast<std::uint16_t>(halves == 1 || half == 1 ? Kind::times : 0);
+      return V::add_pairs(V::no_ints(), V::set_ints(static_cast<int>(low | high << 16)), sums);
+    };
     unroll<halves>([&](auto half) __attribute__((always_inline)) {
       Ints dot[R][T];
-      constexpr int factor = -Kind::excess;
-      constexpr unsigned low = static_cast<std::uint16_t>(halves == 1 || half == 0 ? factor : 0),
-                         high = static_cast<std::uint16_t>(halves == 1 || half == 1 ? factor : 0);
       unroll<T>([&](auto t) __attribute__((always_inline)) {
         Ints start = V::no_ints();
-        if constexpr (factor != 0) start = V::add_pairs(start, V::set_ints(static_cast<int>(low | high << 16)), sums(t));
+        if constexpr (Kind::excess != 0) start = of_sums(half, t);
         unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = start; });
       });
       multiply_words<V, R, T, words, Kind::at_once>(
@@ -153,7 +162,7 @@ struct PanelProduct32 {
         const F x_d = V::set(x.d(t, p));
         unroll<R>([&](auto r) __attribute__((always_inline)) {
           if constexpr (Kind::affine) {
-            const F of_x = V::to_float(V::add_pairs(V::no_ints(), V::set_ints(0x00010001), sums(t)));
+            const F of_x = V::to_float(of_sums(half, t));
             sum[r][t] = V::fma(x_d, V::add_product(V::mul(w[r].offset(), of_x), w[r].d(half), dot[r][t]), sum[r][t]);
           } else {
             sum[r][t] = V::add_product(sum[r][t], V::mul(w[r].d(half), x_d), dot[r][t]);
@@ -254,7 +263,7 @@ struct Panel32<V, Block, Unpack> {
   using Layout = Interleaved<V, Block, Unpack>;
   using Stored = PanelProduct32<V, StoredRows32<V, Block, Unpack>>;
   using Writer = DecodedPanel32<V, Block, Unpack>;
-  using Packed = PackedBlock<block, 1>;
+  using Packed = PackedBlock<block, Writer::scales, Writer::Kind::times>;
   using Decoded = PanelProduct32<V, typename Writer::Source>;
   static constexpr int together = V::panels_32, tokens = V::panel_tokens_32;
 };

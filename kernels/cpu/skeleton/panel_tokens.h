@@ -16,23 +16,27 @@ namespace strata::kernels {
 template <class View, int Elements, int T>
 struct TokenRows {
   static constexpr int pairs = Elements / 32;
+  static constexpr bool multiplied = false;
   View x[T];
   [[gnu::always_inline]] std::int32_t word(int t, int b, int i) const { return int_at(x[t].q + Elements * b + 4 * i); }
   [[gnu::always_inline]] std::int32_t sums(int t, int b, int h) const { return int_at(x[t].sums + Elements / 16 * b + 2 * h); }
   [[gnu::always_inline]] float d(int t, int b) const { return x[t].d[b]; }
 };
 
-/// A block of eight tokens. `sums` are pairs of sums of 16, or of 32 elements.
-template <int Elements, int Pairs>
+/// A block of eight tokens. `sums` are pairs of sums of 16 or 32; or, of blocks of 32, the sums of their `Sums` parts, each
+/// multiplied by `times`.
+template <int Elements, int Sums, int times = 0>
 struct alignas(32) PackedBlock {
-  static constexpr int pairs = Pairs;
-  std::int32_t words[Elements / 4][8], sums[Pairs][8];
+  static constexpr int pairs = Sums;
+  static constexpr bool multiplied = times != 0;
+  std::int32_t words[Elements / 4][8], sums[Sums][8];
   float d[8];
 };
 /// Tokens from `lane` on.
 template <class Block>
 struct PackedTokens {
   static constexpr int pairs = Block::pairs;
+  static constexpr bool multiplied = Block::multiplied;
   const Block* blocks;
   int lane;
   [[gnu::always_inline]] std::int32_t word(int t, int b, int i) const { return blocks[b].words[i][lane + t]; }
@@ -43,19 +47,30 @@ struct PackedTokens {
 /// The sum of a word's two 16-bit numbers.
 static inline std::int32_t both(std::int32_t word) { return static_cast<std::int16_t>(word) + (word >> 16); }
 
-template <class V, int Elements, int Pairs, class View>
-void pack_tokens(const View (&x)[8], int blocks, PackedBlock<Elements, Pairs>* to) {
-  constexpr int groups = Elements / 32;  // words of two sums of 16
+template <class V, int Elements, int Sums, int times, class View>
+void pack_tokens(const View (&x)[8], int blocks, PackedBlock<Elements, Sums, times>* to) {
   for (int b = 0; b < blocks; ++b, ++to) {
     for (int i = 0; i < Elements; i += 32)
       V::transpose_8([&](int t) { return x[t].q + Elements * b + i; }, to->words[i / 4]);
-    alignas(32) std::int32_t sums[8][8];
-    if constexpr (groups == 8) V::transpose_8([&](int t) { return x[t].sums + 16 * b; }, sums[0]);
-    for (int t = 0; t < 8; ++t) {
-      if constexpr (groups < 8) sums[0][t] = int_at(x[t].sums + 2 * b);
-      for (int h = 0; h < Pairs; ++h)
-        to->sums[h][t] = Pairs == groups ? sums[h][t] : (both(sums[2 * h][t]) & 0xffff) | both(sums[2 * h + 1][t]) << 16;
-      to->d[t] = x[t].d[b];
+    for (int t = 0; t < 8; ++t) to->d[t] = x[t].d[b];
+    if constexpr (Elements == 256) {
+      alignas(32) std::int32_t sums[8][8];
+      V::transpose_8([&](int t) { return x[t].sums + 16 * b; }, sums[0]);
+      for (int h = 0; h < Sums; ++h)
+        for (int t = 0; t < 8; ++t)
+          to->sums[h][t] = Sums == 8 ? sums[h][t] : (both(sums[2 * h][t]) & 0xffff) | both(sums[2 * h + 1][t]) << 16;
+    } else {
+      for (int t = 0; t < 8; ++t) {
+        const std::int32_t pair = int_at(x[t].sums + 2 * b);
+        if constexpr (times == 0) {
+          to->sums[0][t] = pair;
+        } else if constexpr (Sums == 1) {
+          to->sums[0][t] = times * both(pair);
+        } else {
+          to->sums[0][t] = times * static_cast<std::int16_t>(pair);
+          to->sums[1][t] = times * (pair >> 16);
+        }
+      }
     }
   }
 }
