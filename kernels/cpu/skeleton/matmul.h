@@ -131,10 +131,10 @@ int walk_decoded(const MatmulCall& call, const PanelScratch<Panel>& scratch, int
       const int first = row + r * Panel::rows;
       char* to = scratch.codes + static_cast<std::size_t>(r) * Panel::Decoded::bytes(blocks);
       if constexpr (Panel::is_stored) {
-        Panel::Writer::write_panel(stored_panel(call, scratch, first), blocks, to);
+        Panel::Writer::write_panel(stored_panel(call, scratch, first), blocks, R, to);
       } else {
         const char* rows = static_cast<const char*>(call.weights) + static_cast<std::size_t>(first) * call.weight_stride;
-        Panel::Writer::write_rows(rows, call.weight_stride, blocks, to);
+        Panel::Writer::write_rows(rows, call.weight_stride, blocks, R, to);
       }
     }
     multiply_packed<Panel, typename Panel::Decoded, R, Panel::tokens>(scratch.codes, scratch, call, row, begin, begin, end);

@@ -215,12 +215,12 @@ struct DecodedPanel256 {
   using Out = typename Source::Block;
   using Layout = Interleaved<V, Block, Unpack>;
 
-  /// Of a panel of stored rows. The next one comes nearer meanwhile.
-  static void write_panel(const void* panel, int blocks, void* to) {
+  /// Of a panel of stored rows. The one `next` panels behind it comes nearer meanwhile.
+  static void write_panel(const void* panel, int blocks, int next, void* to) {
     for (int b = 0; b < blocks; ++b) {
       const StoredRows256<V, Block, Unpack> from(panel, blocks, b);
       Out& out = static_cast<Out*>(to)[b];
-      Layout::fetch(panel, b, blocks * Layout::bytes);
+      Layout::fetch(panel, b, static_cast<std::ptrdiff_t>(next) * blocks * Layout::bytes);
       unroll<64>([&](auto i) __attribute__((always_inline)) { V::store_words(out.codes[i], from.word(i)); });
       unroll<groups>([&](auto g) __attribute__((always_inline)) { V::store_ints(out.scale[g], from.scale(g)); });
       if constexpr (Source::kind != Minima::none)
@@ -232,8 +232,8 @@ struct DecodedPanel256 {
     }
   }
 
-  /// Of rows, `stride` bytes apart. The next ones come nearer meanwhile.
-  static void write_rows(const void* from, std::size_t stride, int blocks, void* to) {
+  /// Of rows, `stride` bytes apart. Those `next` panels behind them come nearer meanwhile.
+  static void write_rows(const void* from, std::size_t stride, int blocks, int next, void* to) {
     auto* panel = static_cast<Out*>(to);
     for (int b = 0; b < blocks; ++b) {
       alignas(64) std::uint8_t codes[4][rows][64];
@@ -242,7 +242,7 @@ struct DecodedPanel256 {
       for (int r = 0; r < rows; ++r) {
         const auto& block = reinterpret_cast<const Block*>(static_cast<const char*>(from) + static_cast<std::size_t>(r) * stride)[b];
         unroll<(sizeof(Block) + 63) / 64>([&](auto line) __attribute__((always_inline)) {
-          V::fetch(&block, rows * static_cast<std::ptrdiff_t>(stride) + 64 * line);
+          V::fetch(&block, next * rows * static_cast<std::ptrdiff_t>(stride) + 64 * line);
         });
         unroll<4>([&](auto j) { V::store_codes(Unpack::template codes<j>(block), codes[j][r]); });
         V::store_scales(Unpack::scales(block), words[r]);

@@ -184,39 +184,39 @@ struct DecodedPanel32 {
   static constexpr Code code = Unpack::code;
   static constexpr bool affine = Kind::affine;
 
-  /// Of a panel of stored rows. The next one comes nearer meanwhile.
-  static void write_panel(const void* panel, int all, void* to) {
+  /// Of a panel of stored rows. The one `next` panels behind it comes nearer meanwhile.
+  static void write_panel(const void* panel, int all, int next, void* to) {
     for (int p = 0; p < all; ++p) {
       const StoredRows32<V, Block, Unpack> from(panel, all, p);
       Part& out = static_cast<Part*>(to)[p / at_once];
       const int at = p % at_once;
-      Layout::fetch(panel, p, all * Layout::bytes);
+      Layout::fetch(panel, p, static_cast<std::ptrdiff_t>(next) * all * Layout::bytes);
       unroll<8>([&](auto i) __attribute__((always_inline)) { V::store_words(out.codes[at][i], from.template word<i>()); });
       V::store(out.d[at][0], from.d(0));
       if constexpr (affine) V::store(out.offset[at], from.offset());
     }
   }
 
-  /// Of rows, `stride` bytes apart. The next ones come nearer meanwhile.
-  static void write_rows(const void* from, std::size_t stride, int all, void* to) {
+  /// Of rows, `stride` bytes apart. Those `next` panels behind them come nearer meanwhile.
+  static void write_rows(const void* from, std::size_t stride, int all, int next, void* to) {
     auto* panel = static_cast<Part*>(to);
     const auto blocks = [&](int r) __attribute__((always_inline)) {
       return reinterpret_cast<const Block*>(static_cast<const char*>(from) + static_cast<std::size_t>(r) * stride);
     };
-    const std::ptrdiff_t next = rows * static_cast<std::ptrdiff_t>(stride);
+    const std::ptrdiff_t ahead = next * rows * static_cast<std::ptrdiff_t>(stride);
     int p = 0;
     if constexpr (parts == 1) {
-      for (; p + at_once <= all; p += at_once, ++panel) take<at_once, 0>(blocks, p, next, *panel);
-      if (p < all) take<1, 0>(blocks, p, next, *panel);
+      for (; p + at_once <= all; p += at_once, ++panel) take<at_once, 0>(blocks, p, ahead, *panel);
+      if (p < all) take<1, 0>(blocks, p, ahead, *panel);
     } else {
       for (; p < all; p += parts)
-        unroll<parts / at_once>([&](auto i) { take<at_once, i * at_once>(blocks, p / parts, next, *panel++); });
+        unroll<parts / at_once>([&](auto i) { take<at_once, i * at_once>(blocks, p / parts, ahead, *panel++); });
     }
   }
 
   /// N parts of each row from part P of block b on.
   template <int N, int P, class Rows>
-  [[gnu::always_inline]] static void take(const Rows& row, int b, std::ptrdiff_t next, Part& part) {
+  [[gnu::always_inline]] static void take(const Rows& row, int b, std::ptrdiff_t ahead, Part& part) {
     using Scale = decltype(scale_of<P>(*row(0), 0));
     alignas(64) std::uint8_t codes[rows][32 * at_once];
     Scale d[at_once][scales][rows], offset[at_once][rows];
@@ -224,7 +224,7 @@ struct DecodedPanel32 {
       const Block* block = row(r) + b;
       if constexpr (P == 0)
         unroll<((parts == 1 ? N : 1) * sizeof(Block) + 63) / 64>([&](auto line) __attribute__((always_inline)) {
-          V::fetch(block, next + 64 * line);
+          V::fetch(block, ahead + 64 * line);
         });
       V::template store_bytes<code>(V::template prepare<code, zero_point_of<Unpack>()>(Unpack::template codes<N, P>(block)), codes[r]);
       unroll<N>([&](auto i) __attribute__((always_inline)) {
