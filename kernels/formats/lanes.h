@@ -55,4 +55,11 @@ template <class Word>
   return {{a, b, c, d}};
 }
 
+/// Codes 4 i to 4 i + 3 of 32 nibbles, of rows side by side: number n in the low half of byte `at` + n of each block, number
+/// 16 + n in its high half.
+template <int i, class Rows>
+[[gnu::always_inline]] static inline auto nibble_word(const Rows& blocks, int at) {
+  return blocks.word(at + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu;
+}
+
 }  // namespace strata::formats

@@ -24,6 +24,11 @@ template <class Word>
   return {two_words(a & 0x3f3f3f3fu, (c & 0x0f0f0f0fu) | (a >> 2 & 0x30303030u)),
           two_words(b & 0x3f3f3f3fu, (c >> 4 & 0x0f0f0f0fu) | (b >> 2 & 0x30303030u))};
 }
+/// Of rows side by side: the twelve begin at byte `at` of each block.
+template <class Rows>
+[[gnu::always_inline]] static inline auto unpack_scales(const Rows& blocks, int at) {
+  return unpack_scales(blocks.word(at), blocks.word(at + 4), blocks.word(at + 8));
+}
 static inline UnpackedScales<std::uint32_t> unpack_scales(const std::uint8_t packed[12]) {
   // One load for each word: a copy of all twelve bytes would go through memory once more.
   return unpack_scales(load32(packed), load32(packed + 4), load32(packed + 8));

@@ -82,7 +82,8 @@ void multiply_stored(const char* panel, const MatmulCall& call, int row, int tok
   TokenRows<typename Panel::Activation, Panel::block, T> x;
   for (; token + T <= call.tokens; token += T) {
     for (int t = 0; t < T; ++t) x.x[t] = Panel::view(call.x[token + t], call.k);
-    Panel::Stored::template run<1, T>(panel, call.k / Panel::block, x, call.in_panels && token == 0 ? kFetchAhead<T> : 0, call.y + token, row);
+    const int ahead = call.in_panels && token == 0 ? kFetchAhead<T> : 0;
+    Panel::Stored::template run<1, T>(panel, call.k / Panel::block, x, ahead, call.y + token, row);
   }
   if constexpr (T > 1)
     if (token < call.tokens) multiply_stored<Panel, T / 2>(panel, call, row, token);
@@ -90,12 +91,14 @@ void multiply_stored(const char* panel, const MatmulCall& call, int row, int tok
 
 /// R panels with T packed tokens at a time, then with half as many. The first token is number `begin`.
 template <class Panel, class Product, int R, int T>
-void multiply_packed(const char* panels, const PanelScratch<Panel>& scratch, const MatmulCall& call, int row, int begin, int token, int end) {
+void multiply_packed(const char* panels, const PanelScratch<Panel>& scratch, const MatmulCall& call, int row, int begin,
+                     int token, int end) {
   const int blocks = call.k / Panel::block;
   for (; token + T <= end; token += T) {
     const int i = token - begin;
     const PackedTokens<typename Panel::Packed> x{scratch.packed + static_cast<std::ptrdiff_t>(i / 8) * blocks, i % 8};
-    Product::template run<R, T>(panels, blocks, x, call.in_panels && token == begin ? kFetchAhead<T> : 0, call.y + token, row);
+    const int ahead = call.in_panels && token == begin ? kFetchAhead<T> : 0;
+    Product::template run<R, T>(panels, blocks, x, ahead, call.y + token, row);
   }
   if constexpr (T > 1)
     if (token < end) multiply_packed<Panel, Product, R, T / 2>(panels, scratch, call, row, begin, token, end);

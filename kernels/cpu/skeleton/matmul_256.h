@@ -24,8 +24,8 @@ namespace strata::kernels {
 /// V::Codes (64 codes); and, unless these are V::Signed, mins() as V::Mins with either dmin() or their factor under d,
 /// `zero_point`, and the largest code, `most`. Where two groups each have the same scale it may say `scales_by_32`.
 /// With `has_words` it gives, for RowsOfBlocks, word<j, i>(): codes 4 i to 4 i + 3 of codes<j>() of each row as V::Words;
-/// ds() as V::F; scale_words(), signed bytes by group, as formats::ScaleWords; for dmin() also dmins() and min_words(). It
-/// may say the place(w) that word w of a block has in a panel, where they are not read in the order in which they lie.
+/// scale_words(), signed bytes by group, as formats::ScaleWords; for dmin() also min_words(). It may say the place(w) that
+/// word w of a block has in a panel, where they are not read in the order in which they lie.
 template <class V, class Block, class Unpack>
 struct Tile256 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_256;

@@ -24,7 +24,7 @@ namespace strata::kernels {
 /// gives codes<N, P>(const Block*) as V::Bytes; for a block scale(), or with scales_of_16 scale(half), where `half` counts
 /// the halves of its parts, as a type that formats::to_float takes, and for affine codes also offset().
 /// With `has_words`, for blocks of one part, it gives for RowsOfBlocks word<i>(), codes 4 i to 4 i + 3 of each row as
-/// V::Words, ds() as V::F, and for affine codes offsets().
+/// V::Words, and where scales are no halves, ds() as V::F.
 template <class V, class Block, class Unpack>
 struct Tile32 {
   static constexpr ActivationFormat activation = ActivationFormat::q8_32;

@@ -45,6 +45,13 @@ struct RowsOfBlocks {
   typename V::Words word(int offset) const {
     return formats::load<typename V::Words>(of_words + static_cast<std::ptrdiff_t>(place[(offset - first_word) / 4]) * 4 * rows);
   }
+  /// Their scales d, where these are halves: what is left of a block, or the lower half of a word.
+  typename V::F d() const {
+    if constexpr (rest > 0) return V::load(left<formats::Half>());
+    else return V::low_halves(word(offsetof(Block, d)));
+  }
+  /// The halves behind them, in the same word: the scales of minima, or offsets.
+  typename V::F behind_d() const { return V::high_halves(word(offsetof(Block, d))); }
   /// What is left of the blocks.
   template <class Left>
   const Left* left() const {

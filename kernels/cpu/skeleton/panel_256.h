@@ -83,8 +83,8 @@ struct StoredRows256 {
     if constexpr (Traits::has_dmin) return V::template words_of<first % 4, second % 4>(Unpack::min_words(rows).bytes[first / 4]);
     else return V::words_times(V::template words_of<first % 4, second % 4>(scales.bytes[first / 4]), Traits::minimum);
   }
-  typename V::F d() const { return Unpack::ds(rows); }
-  typename V::F dmin() const { return Unpack::dmins(rows); }
+  typename V::F d() const { return rows.d(); }
+  typename V::F dmin() const { return rows.behind_d(); }
 };
 
 /// One block of each row, its codes written down; `min` are pairs of groups.
@@ -188,7 +188,9 @@ struct PanelProduct256 {
     constexpr int words = 64 / Source::groups;
     const auto add_group = [&](auto g) __attribute__((always_inline)) {
       multiply_words<V, R, T, words, Source::at_once>(
-          [&](auto r, auto i) __attribute__((always_inline)) { return V::template codes<Source::is_signed>(w[r].word(number<words>(g, i))); },
+          [&](auto r, auto i) __attribute__((always_inline)) {
+            return V::template codes<Source::is_signed>(w[r].word(number<words>(g, i)));
+          },
           [&](auto t, auto i) __attribute__((always_inline)) { return x.word(t, b, words * g + i); },
           [](auto, auto) __attribute__((always_inline)) { return V::begin(V::no_ints()); },
           [&](auto r, auto t, auto products) __attribute__((always_inline)) {

@@ -59,8 +59,11 @@ struct StoredRows32 {
     if constexpr (Unpack::code == Code::plain && !Kind::is_signed) return codes ^ 0x80808080u;
     else return codes;
   }
-  typename V::F d(int) const { return Unpack::ds(rows); }
-  typename V::F offset() const { return Unpack::offsets(rows); }
+  typename V::F d(int) const {
+    if constexpr (requires { Unpack::ds(rows); }) return Unpack::ds(rows);
+    else return rows.d();
+  }
+  typename V::F offset() const { return rows.behind_d(); }
 };
 
 template <class V, bool affine>
@@ -154,7 +157,9 @@ struct PanelProduct32 {
         unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = start; });
       });
       multiply_words<V, R, T, words, Kind::at_once>(
-          [&](auto r, auto i) __attribute__((always_inline)) { return V::template codes<Kind::is_signed>(w[r].template word<words * half + i>()); },
+          [&](auto r, auto i) __attribute__((always_inline)) {
+            return V::template codes<Kind::is_signed>(w[r].template word<words * half + i>());
+          },
           [&](auto t, auto i) __attribute__((always_inline)) { return x.word(t, p, words * half + i); },
           [&](auto r, auto t) __attribute__((always_inline)) { return V::begin(dot[r][t]); },
           [&](auto r, auto t, auto products) __attribute__((always_inline)) { dot[r][t] = V::end(dot[r][t], products); });

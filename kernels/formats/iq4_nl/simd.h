@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/formats/iq4_nl/iq4_nl.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/nonlinear.h"
 #include "kernels/formats/simd.h"
 
@@ -22,13 +23,9 @@ struct Simd<V, formats::IQ4_NL> : Blocks32 {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
-  template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::load(b.template left<formats::Half>());
-  }
   template <int i, class Rows>
   static auto word(const Rows& b) {
-    return V::look_up(b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu, formats::kNonlinear);
+    return V::look_up(formats::nibble_word<i>(b, offsetof(Block, q)), formats::kNonlinear);
   }
 
   using Tile = Tile32<V, Block, Simd>;

@@ -29,10 +29,6 @@ struct Simd<V, formats::IQ4_XS> {
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
   template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::low_halves(b.word(offsetof(Block, d)));
-  }
-  template <class Rows>
   static auto scale_words(const Rows& b) {
     // Sixteen bits and eight nibbles to pairs and nibbles of bytes.
     const auto high = b.word(offsetof(Block, d)) >> 16, low = b.word(offsetof(Block, low_scales));

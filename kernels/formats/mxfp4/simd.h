@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/mxfp4/mxfp4.h"
 #include "kernels/formats/simd.h"
 #include "kernels/formats/small_floats.h"
@@ -32,7 +33,7 @@ struct Simd<V, formats::MXFP4> : Blocks32 {
   }
   template <int i, class Rows>
   static auto word(const Rows& b) {
-    return V::look_up(b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu, formats::kTwiceE2M1Above12);
+    return V::look_up(formats::nibble_word<i>(b, offsetof(Block, q)), formats::kTwiceE2M1Above12);
   }
 
   using Tile = Tile32<V, Block, Simd>;

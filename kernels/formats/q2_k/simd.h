@@ -35,14 +35,6 @@ struct Simd<V, formats::Q2_K> {
   /// The scales of all before the scales of groups.
   static constexpr int place(int w) { return (w + 1) % 21; }
   template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::low_halves(b.word(offsetof(Block, d)));
-  }
-  template <class Rows>
-  static auto dmins(const Rows& b) {
-    return V::high_halves(b.word(offsetof(Block, d)));
-  }
-  template <class Rows>
   static auto scale_words(const Rows& b) {
     constexpr int at = offsetof(Block, scales);
     const auto low = [&](int i) __attribute__((always_inline)) { return b.word(at + 4 * i) & 0x0f0f0f0fu; };

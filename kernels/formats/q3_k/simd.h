@@ -44,10 +44,6 @@ struct Simd<V, formats::Q3_K> {
     return 3 + (i < 8 ? 2 * i + high : 8 + i);
   }
   template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::load(b.template left<formats::Half>());
-  }
-  template <class Rows>
   static auto scale_words(const Rows& b) {
     constexpr int at = offsetof(Block, scales);
     const auto scale = [&](int i) __attribute__((always_inline)) {  // of groups 4 i to 4 i + 3

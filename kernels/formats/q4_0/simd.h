@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/q4_0/q4_0.h"
 #include "kernels/formats/simd.h"
 
@@ -23,13 +24,9 @@ struct Simd<V, formats::Q4_0> : Blocks32 {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
-  template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::load(b.template left<formats::Half>());
-  }
   template <int i, class Rows>
   static auto word(const Rows& b) {
-    return b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu;
+    return formats::nibble_word<i>(b, offsetof(Block, q));
   }
 
   using Tile = Tile32<V, Block, Simd>;

@@ -27,20 +27,12 @@ struct Simd<V, formats::Q4_K> {
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
   template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::low_halves(b.word(offsetof(Block, d)));
-  }
-  template <class Rows>
-  static auto dmins(const Rows& b) {
-    return V::high_halves(b.word(offsetof(Block, d)));
-  }
-  template <class Rows>
   static auto scale_words(const Rows& b) {
-    return formats::unpack_scales(b.word(offsetof(Block, scales)), b.word(offsetof(Block, scales) + 4), b.word(offsetof(Block, scales) + 8)).scale;
+    return formats::unpack_scales(b, offsetof(Block, scales)).scale;
   }
   template <class Rows>
   static auto min_words(const Rows& b) {
-    return formats::unpack_scales(b.word(offsetof(Block, scales)), b.word(offsetof(Block, scales) + 4), b.word(offsetof(Block, scales) + 8)).min;
+    return formats::unpack_scales(b, offsetof(Block, scales)).min;
   }
   /// Word i of codes<j>.
   template <int j, int i, class Rows>

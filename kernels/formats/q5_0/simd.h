@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/formats/bits.h"
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/q5_0/q5_0.h"
 #include "kernels/formats/simd.h"
 
@@ -24,13 +25,10 @@ struct Simd<V, formats::Q5_0> : Blocks32 {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
-  template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::load(b.template left<formats::Half>());
-  }
   template <int i, class Rows>
   static auto word(const Rows& b) {
-    return (b.word(offsetof(Block, q) + 4 * (i % 4)) >> 4 * (i / 4) & 0x0f0f0f0fu) | formats::spread_bits<4>(b.word(offsetof(Block, high)) >> 4 * i & 15);
+    const auto low = formats::nibble_word<i>(b, offsetof(Block, q));
+    return low | formats::spread_bits<4>(b.word(offsetof(Block, high)) >> 4 * i & 15);
   }
 
   using Tile = Tile32<V, Block, Simd>;

@@ -34,10 +34,6 @@ struct Simd<V, formats::Q6_K> {
     return 4 + 24 * half + (i < 8 ? 2 * i + high : 8 + i);
   }
   template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::load(b.template left<formats::Half>());
-  }
-  template <class Rows>
   static auto scale_words(const Rows& b) {
     constexpr int at = offsetof(Block, scales);
     return formats::four_words(b.word(at), b.word(at + 4), b.word(at + 8), b.word(at + 12));

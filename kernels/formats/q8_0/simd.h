@@ -21,10 +21,6 @@ struct Simd<V, formats::Q8_0> : Blocks32 {
 
   // Rows side by side (skeleton/panel.h): words of four codes of each row.
   static constexpr bool has_words = true;
-  template <class Rows>
-  static auto ds(const Rows& b) {
-    return V::load(b.template left<formats::Half>());
-  }
   template <int i, class Rows>
   static auto word(const Rows& b) {
     return b.word(offsetof(Block, q) + 4 * i);
