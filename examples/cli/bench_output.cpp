@@ -180,6 +180,24 @@ void print_markdown(const TableText& text) {
   }
 }
 
+/// What a report says, with `gap` between tables and the lines beside them.
+template <class Print>
+void print_report(const BenchReport& report, const Print& print, const char* gap) {
+  std::printf("%s\n%s", headline(report).c_str(), gap);
+  print(rates(report));
+  const TableText summary = use_table(report);
+  if (!summary.rows.empty()) {
+    std::printf("\n");
+    print(summary);
+  }
+  for (const BenchRow& row : report.rows) {
+    if (!timed(row)) continue;
+    std::printf("\n%s\n%s", stage_title(report, row).c_str(), gap);
+    print(stages(report, row));
+  }
+  for (const std::string& note : notes(report, !summary.rows.empty())) std::printf("%s%s\n", gap, note.c_str());
+}
+
 /// A field of a comma-separated line (RFC 4180).
 std::string field(const std::string& text) {
   if (text.find_first_of(",\"\n") == std::string::npos) return text;
@@ -190,36 +208,10 @@ std::string field(const std::string& text) {
 
 }  // namespace
 
-void print_table(const BenchReport& report) {
-  std::printf("%s\n", headline(report).c_str());
-  print_terminal(rates(report));
-  const TableText summary = use_table(report);
-  if (!summary.rows.empty()) {
-    std::printf("\n");
-    print_terminal(summary);
-  }
-  for (const BenchRow& row : report.rows) {
-    if (!timed(row)) continue;
-    std::printf("\n%s\n", stage_title(report, row).c_str());
-    print_terminal(stages(report, row));
-  }
-  for (const std::string& note : notes(report, !summary.rows.empty())) std::printf("%s\n", note.c_str());
-}
+void print_table(const BenchReport& report) { print_report(report, print_terminal, ""); }
 
 void print_markdown(const BenchReport& report) {
-  std::printf("%s\n\n", headline(report).c_str());
-  print_markdown(rates(report));
-  const TableText summary = use_table(report);
-  if (!summary.rows.empty()) {
-    std::printf("\n");
-    print_markdown(summary);
-  }
-  for (const BenchRow& row : report.rows) {
-    if (!timed(row)) continue;
-    std::printf("\n%s\n\n", stage_title(report, row).c_str());
-    print_markdown(stages(report, row));
-  }
-  for (const std::string& note : notes(report, !summary.rows.empty())) std::printf("\n%s\n", note.c_str());
+  print_report(report, [](const TableText& text) { print_markdown(text); }, "\n");
 }
 
 void print_csv(const BenchReport& report) {

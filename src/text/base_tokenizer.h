@@ -36,6 +36,9 @@ struct Lexicon {
   static Result<Lexicon> create(Vocabulary& vocabulary, const Defaults& defaults);
 };
 
+/// For models that need a score of every token.
+Result<void> check_scores(const Vocabulary& vocabulary);
+
 class BaseTokenizer : public Tokenizer {
  public:
   explicit BaseTokenizer(Lexicon lexicon) : lexicon_(std::move(lexicon)) {}

@@ -81,9 +81,7 @@ class Plamo2Tokenizer final : public BaseTokenizer {
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> create_plamo2(Vocabulary vocabulary) {
-  if (vocabulary.scores.size() != vocabulary.tokens.size())
-    return fail(ErrorCode::bad_file, "tokenizer.ggml.scores: ", vocabulary.scores.size(), " scores for ",
-                vocabulary.tokens.size(), " tokens; tokenizer model plamo2 needs one each");
+  if (auto ok = check_scores(vocabulary); !ok) return ok.error();
   Plamo2Parts parts;
   const std::vector<float> scores = std::move(vocabulary.scores);
   const std::vector<TokenType> types = vocabulary.types;  // as the file has them

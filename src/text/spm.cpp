@@ -88,9 +88,7 @@ class SpmTokenizer final : public BaseTokenizer {
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> create_spm(Vocabulary vocabulary) {
-  if (vocabulary.scores.size() != vocabulary.tokens.size())
-    return fail(ErrorCode::bad_file, "tokenizer.ggml.scores: ", vocabulary.scores.size(), " scores for ",
-                vocabulary.tokens.size(), " tokens; tokenizer model llama needs one each");
+  if (auto ok = check_scores(vocabulary); !ok) return ok.error();
   for (std::size_t i = 0; i < vocabulary.scores.size(); ++i)
     if (std::isnan(vocabulary.scores[i]))
       return fail(ErrorCode::bad_file, "tokenizer.ggml.scores: the score of token ", i, " is not a number");

@@ -39,6 +39,12 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
               models());
 }
 
+Result<void> check_scores(const Vocabulary& vocabulary) {
+  if (vocabulary.scores.size() == vocabulary.tokens.size()) return {};
+  return fail(ErrorCode::bad_file, "tokenizer.ggml.scores: ", vocabulary.scores.size(), " scores for ", vocabulary.tokens.size(),
+              " tokens; tokenizer model ", vocabulary.model, " needs one each");
+}
+
 Result<Lexicon> Lexicon::create(Vocabulary& vocabulary, const Defaults& defaults) {
   auto made = TokenTable::create(std::move(vocabulary.tokens), std::move(vocabulary.types));
   if (!made) return made.error();

@@ -145,9 +145,7 @@ class UgmTokenizer final : public BaseTokenizer {
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> create_ugm(Vocabulary vocabulary) {
-  if (vocabulary.scores.size() != vocabulary.tokens.size())
-    return fail(ErrorCode::bad_file, "tokenizer.ggml.scores: ", vocabulary.scores.size(), " scores for ",
-                vocabulary.tokens.size(), " tokens; tokenizer model t5 needs one each");
+  if (auto ok = check_scores(vocabulary); !ok) return ok.error();
   UgmParts parts;
   parts.merge_spaces = vocabulary.remove_extra_whitespaces;
   if (!vocabulary.charsmap.empty()) {

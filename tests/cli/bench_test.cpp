@@ -35,23 +35,23 @@ std::vector<std::string> lines(const std::string& text) {
 }  // namespace
 
 TEST_CASE("bench names the option that is wrong") {
-  check_error({"bench", bundled, "-d", "1,,2"}, 2, "--depth");
-  check_error({"bench", bundled, "-p", "8,x"}, 2, "--prompt");
-  check_error({"bench", bundled, "-n", "-1"}, 2, "--tokens");
-  check_error({"bench", bundled, "--fill", "0"}, 2, "--fill");
-  check_error({"bench", bundled, "--fill", "100"}, 2, "--fill");
-  check_error({"bench", bundled, "--batch", "0"}, 2, "--batch");
-  check_error({"bench", bundled, "--sequences", "0"}, 2, "--sequences");
-  check_error({"bench", bundled, "--threads", "1,two"}, 2, "--threads");
-  check_error({"bench", bundled, "--kv-type", "f16,f8"}, 2, "f8");
-  check_error({"bench", bundled, "--pages", "small"}, 2, "--pages");
-  check_error({"bench", bundled, "--isa", "abacus"}, 2, "--isa");
-  check_error({"bench", bundled, "--json", "--csv"}, 2, "--csv");
-  check_error({"bench", bundled, "-p", "0", "-n", "0"}, 2, "nothing to measure");
-  check_error({"bench", bundled, "-d", "2147483647"}, 2, "--depth");
-  check_error({"bench", bundled, "-d", "2113929215", "-n", "4"}, 2, "context");
-  check_error({"bench", bundled, "--device", "abacus"}, 3, "abacus");
-  check_error({"bench", bundled, "-p", "4", "-n", "0", "-r", "1", "--report", (scratch() / "no" / "folder").string()}, 3, "--report");
+  struct Wrong {
+    std::vector<std::string> words;
+    int code;
+    const char* named;
+  };
+  for (auto [words, code, named] :
+       {Wrong{{"-d", "1,,2"}, 2, "--depth"}, Wrong{{"-p", "8,x"}, 2, "--prompt"}, Wrong{{"-n", "-1"}, 2, "--tokens"},
+        Wrong{{"--fill", "0"}, 2, "--fill"}, Wrong{{"--fill", "100"}, 2, "--fill"}, Wrong{{"--batch", "0"}, 2, "--batch"},
+        Wrong{{"--sequences", "0"}, 2, "--sequences"}, Wrong{{"--threads", "1,two"}, 2, "--threads"},
+        Wrong{{"--kv-type", "f16,f8"}, 2, "f8"}, Wrong{{"--pages", "small"}, 2, "--pages"}, Wrong{{"--isa", "abacus"}, 2, "--isa"},
+        Wrong{{"--json", "--csv"}, 2, "--csv"}, Wrong{{"-p", "0", "-n", "0"}, 2, "nothing to measure"},
+        Wrong{{"-d", "2147483647"}, 2, "--depth"}, Wrong{{"-d", "2113929215", "-n", "4"}, 2, "context"},
+        Wrong{{"--device", "abacus"}, 3, "abacus"},
+        Wrong{{"-p", "4", "-n", "0", "-r", "1", "--report", (scratch() / "no" / "folder").string()}, 3, "--report"}}) {
+    words.insert(words.begin(), {"bench", bundled});
+    check_error(words, code, named);
+  }
 }
 
 TEST_CASE("bench prints the shape of peer_bench.py") {

@@ -21,18 +21,10 @@ using Activations = std::vector<std::vector<float>>;  ///< by storage; the logit
 /// A model whose operations are programs of their own, so that what passes between them can be changed.
 class Nodewise {
  public:
-  Nodewise(const Model& model, std::unique_ptr<backend::Device> device) : graph_(model.graph), device_(std::move(device)) {
-    std::vector<const backend::Weight*> weights;
-    for (std::size_t i = 0; i < model.weights.size(); ++i) {
-      backend::WeightSource source;
-      source.mapped = model.weights[i];
-      source.bytes = model.weights[i].size();
-      weights_.push_back(device_->load(graph_.weights[i], source).value_or_throw());
-      weights.push_back(weights_.back().get());
-    }
+  Nodewise(const Model& model, std::unique_ptr<backend::Device> device) : graph_(model.graph), device_(std::move(device)), weights_(model, *device_) {
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       stages_.push_back({0, {static_cast<int>(n)}, storages(graph_.nodes[n].in), storages(graph_.nodes[n].out)});
-      programs_.push_back(device_->compile(graph_, stages_[n], weights, {kLength, kLength}).value_or_throw());
+      programs_.push_back(device_->compile(graph_, stages_[n], weights_.all(), {kLength, kLength}).value_or_throw());
     }
     state_ = device_->make_state({graph_.kv_layers, graph_.recurrent_states, backend::KvType::f32, kLength}).value_or_throw();
     state_->reserve(backend::Piece::page, 1).value_or_throw();
@@ -75,7 +67,7 @@ class Nodewise {
 
   const Graph& graph_;
   std::unique_ptr<backend::Device> device_;
-  std::vector<std::unique_ptr<backend::Weight>> weights_;
+  LoadedWeights weights_;
   std::vector<graph::Stage> stages_;
   std::vector<std::unique_ptr<backend::Program>> programs_;
   std::unique_ptr<backend::StateStore> state_;

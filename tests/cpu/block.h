@@ -171,6 +171,25 @@ struct Timeline {
   int slot = 0, position = 0;
 };
 
+/// A model's weights on one device.
+class LoadedWeights {
+ public:
+  LoadedWeights(const Model& model, backend::Device& device) {
+    for (std::size_t i = 0; i < model.weights.size(); ++i) {
+      backend::WeightSource source;
+      source.mapped = model.weights[i];
+      source.bytes = model.weights[i].size();
+      weights_.push_back(device.load(model.graph.weights[i], source).value_or_throw());
+      pointers_.push_back(weights_.back().get());
+    }
+  }
+  std::span<const backend::Weight* const> all() const { return pointers_; }  ///< by weight id
+
+ private:
+  std::vector<std::unique_ptr<backend::Weight>> weights_;
+  std::vector<const backend::Weight*> pointers_;
+};
+
 /// A model on one device.
 class Runner {
  public:
@@ -178,19 +197,11 @@ class Runner {
 
   Runner(const Model& model, std::unique_ptr<backend::Device> device, int capacity, int sequences,
          backend::KvType kv = backend::KvType::f16)
-      : graph_(model.graph), device_(std::move(device)) {
+      : graph_(model.graph), device_(std::move(device)), weights_(model, *device_) {
     REQUIRE(!graph_.error());
-    std::vector<const backend::Weight*> weights;
-    for (std::size_t i = 0; i < model.weights.size(); ++i) {
-      backend::WeightSource source;
-      source.mapped = model.weights[i];
-      source.bytes = model.weights[i].size();
-      weights_.push_back(device_->load(graph_.weights[i], source).value_or_throw());
-      weights.push_back(weights_.back().get());
-    }
     const auto stages = graph::plan_stages(graph_, {});
     REQUIRE(stages.size() == 1);
-    program_ = device_->compile(graph_, stages[0], weights, {capacity, capacity}).value_or_throw();
+    program_ = device_->compile(graph_, stages[0], weights_.all(), {capacity, capacity}).value_or_throw();
     state_ = device_->make_state({graph_.kv_layers, graph_.recurrent_states, kv, kPageTokens}).value_or_throw();
     state_->reserve(backend::Piece::page, kPages * sequences).value_or_throw();
     state_->reserve(backend::Piece::slot, sequences).value_or_throw();
@@ -235,7 +246,7 @@ class Runner {
  private:
   const Graph& graph_;
   std::unique_ptr<backend::Device> device_;
-  std::vector<std::unique_ptr<backend::Weight>> weights_;
+  LoadedWeights weights_;
   std::unique_ptr<backend::Program> program_;
   std::unique_ptr<backend::StateStore> state_;
 };
