@@ -2,11 +2,13 @@
 // spells them, merges join the characters. Source: Radford et al., "Language Models are Unsupervised Multitask Learners"
 // (GPT-2), section 2.2.
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "base/text.h"
 #include "text/base_tokenizer.h"
 #include "text/byte_token.h"
+#include "text/byte_words.h"
 #include "text/marked_words.h"
 #include "text/merge.h"
 #include "text/merges.h"
@@ -36,12 +38,29 @@ struct ByteAlphabet {
 };
 constexpr ByteAlphabet alphabet;
 
+/// The byte that a character stands for, and the first and last one of a text; none for characters outside the alphabet.
+std::optional<std::uint8_t> byte_of(LooseChar c) {
+  if (!c.ok || c.code >= alphabet.byte.size() || alphabet.byte[c.code] < 0) return {};
+  return static_cast<std::uint8_t>(alphabet.byte[c.code]);
+}
+std::optional<std::uint8_t> byte_at(std::string_view spelt, std::size_t at) {
+  const auto lead = static_cast<unsigned char>(spelt[at]);
+  return lead < 0x80 ? byte_of({.code = lead, .length = 1, .ok = true}) : byte_of(loose_char(spelt, at));
+}
+std::optional<std::uint8_t> first_byte(std::string_view spelt) { return byte_at(spelt, 0); }
+std::optional<std::uint8_t> last_byte(std::string_view spelt) {
+  std::size_t at = spelt.size() - 1;
+  while (at > 0 && (spelt[at] & 0xC0) == 0x80) --at;
+  return byte_at(spelt, at);
+}
+
 /// Everything of a BPE tokenizer but its lexicon.
 struct BpeParts {
   const PreTokenizer* pre = nullptr;
   std::vector<Regex> patterns;  ///< one for each cut by a pattern, in their order
   Merges merges;
   MarkedWords words;            ///< Spelling::marked only
+  ByteWords byte_words;         ///< Spelling::bytes only
 };
 
 class BpeTokenizer final : public BaseTokenizer {
@@ -67,10 +86,13 @@ class BpeTokenizer final : public BaseTokenizer {
     for (std::uint32_t end : split(raw)) {
       std::string_view piece = raw.substr(begin, end - begin);
       begin = end;
-      if (is_marked && !stays_whole(piece)) {
-        parts_.words.each(piece, [&](std::string_view word) { cache.tokens_of(word, out, encode); });
+      auto visit = [&](std::string_view word) { cache.tokens_of(word, out, encode); };
+      if (stays_whole(piece)) {
+        visit(piece);
+      } else if (is_marked) {
+        parts_.words.each(piece, visit);
       } else {
-        cache.tokens_of(piece, out, encode);
+        parts_.byte_words.each(piece, visit);
       }
     }
     return {};
@@ -91,9 +113,8 @@ class BpeTokenizer final : public BaseTokenizer {
   static void append_bytes(std::string_view text, std::string& out) {
     for (std::size_t at = 0; at < text.size();) {
       LooseChar c = loose_char(text, at);
-      int byte = c.ok && c.code < alphabet.byte.size() ? alphabet.byte[c.code] : -1;
-      if (byte >= 0) {
-        out += static_cast<char>(static_cast<unsigned char>(byte));
+      if (auto byte = byte_of(c)) {
+        out += static_cast<char>(*byte);
       } else {
         out += text.substr(at, c.length);  // outside the alphabet: as it stands
       }
@@ -181,7 +202,9 @@ Result<std::unique_ptr<Tokenizer>> create_bpe(Vocabulary vocabulary) {
   }
   bool is_marked = parts.pre->spelling == Spelling::marked;
   auto merges = Merges::create(std::move(vocabulary.merges), [&](std::string_view left, std::string_view right) {
-    if (is_marked) parts.words.note(left, right);
+    if (is_marked) return parts.words.note(left, right);
+    auto last = last_byte(left), first = first_byte(right);
+    if (last && first) parts.byte_words.note(*last, *first);
   });
   if (!merges) return merges.error();
   parts.merges = std::move(*merges);
