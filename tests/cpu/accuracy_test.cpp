@@ -21,7 +21,8 @@ using Activations = std::vector<std::vector<float>>;  ///< by storage; the logit
 /// A model whose operations are programs of their own, so that what passes between them can be changed.
 class Nodewise {
  public:
-  Nodewise(const Model& model, std::unique_ptr<backend::Device> device) : graph_(model.graph), device_(std::move(device)), weights_(model, *device_) {
+  Nodewise(const Model& model, std::unique_ptr<backend::Device> device)
+      : graph_(model.graph), device_(std::move(device)), weights_(model, *device_) {
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       stages_.push_back({0, {static_cast<int>(n)}, storages(graph_.nodes[n].in), storages(graph_.nodes[n].out)});
       programs_.push_back(device_->compile(graph_, stages_[n], weights_.all(), {kLength, kLength}).value_or_throw());
