@@ -211,8 +211,9 @@ std::vector<LoadArguments> loads(const BenchArguments& a) {
     for (const std::string& isa : a.isas)
       for (int threads : a.threads)
         for (const std::string& pages : a.pages)
-          for (const std::string& kv_type : a.kv_types)
-            for (int batch : a.batches) out.push_back({a.model, device, isa, kv_type, pages, threads, 0, batch});
+          for (const std::string& affinity : a.affinities)
+            for (const std::string& kv_type : a.kv_types)
+              for (int batch : a.batches) out.push_back({a.model, device, isa, kv_type, pages, affinity, threads, 0, batch});
   return out;
 }
 
@@ -225,6 +226,7 @@ Result<void> measure_model(const BenchArguments& a, const LoadArguments& argumen
   setting.isa = arguments.isa;
   setting.kv_type = arguments.kv_type;
   setting.pages = model->pages() == Pages::huge ? "huge" : "mmap";
+  setting.affinity = arguments.affinity;
   setting.threads = arguments.threads > 0 ? arguments.threads : physical_cores();
   setting.batch = arguments.max_step;
   for (int sequences : a.sequences) {

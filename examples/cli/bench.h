@@ -16,6 +16,7 @@ namespace cli {
 struct BenchSetting {
   std::string device, isa, kv_type;
   std::string pages;  ///< "huge" or "mmap": where the weights came to lie
+  std::string affinity;
   int threads = 0;
   int batch = 0;      ///< most tokens in one step of a prompt
   int sequences = 1;  ///< evaluated together

@@ -42,7 +42,7 @@ void write_build(JsonWriter& json) {
 
 void write_setting(JsonWriter& json, const BenchSetting& s) {
   json.member("device", s.device).member("isa", s.isa).member("threads", s.threads).member("kv_type", s.kv_type);
-  json.member("pages", s.pages).member("batch", s.batch).member("sequences", s.sequences);
+  json.member("affinity", s.affinity).member("pages", s.pages).member("batch", s.batch).member("sequences", s.sequences);
 }
 
 void write_samples(JsonWriter& json, const std::vector<double>& samples) {

@@ -74,6 +74,9 @@ Result<void> read_lists(const BenchTexts& texts, BenchArguments& a) {
   auto pages = words("--pages", texts.pages, {"auto", "huge", "mmap"});
   if (!pages) return pages.error();
   a.pages = *pages;
+  auto affinities = words("--affinity", texts.affinities, {"auto", "off", "cores"});
+  if (!affinities) return affinities.error();
+  a.affinities = *affinities;
   a.isas = {""};
   if (!texts.isas.empty()) {
     auto isas = words("--isa", texts.isas, cpu_instruction_sets());

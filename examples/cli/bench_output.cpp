@@ -28,6 +28,7 @@ const std::vector<Axis>& axes() {
       {"device", [](const BenchSetting& s) { return s.device; }},
       {"isa", [](const BenchSetting& s) { return s.isa.empty() ? "best" : s.isa; }},
       {"threads", [](const BenchSetting& s) { return std::to_string(s.threads); }},
+      {"affinity", [](const BenchSetting& s) { return s.affinity; }},
       {"pages", [](const BenchSetting& s) { return s.pages; }},
       {"cache", [](const BenchSetting& s) { return s.kv_type; }},
       {"batch", [](const BenchSetting& s) { return std::to_string(s.batch); }},
@@ -215,7 +216,7 @@ void print_markdown(const BenchReport& report) {
 }
 
 void print_csv(const BenchReport& report) {
-  std::printf("model,quantisation,file_bytes,device,isa,threads,pages,kv_type,batch,sequences,test,tokens,depth,fill_percent,"
+  std::printf("model,quantisation,file_bytes,device,isa,threads,affinity,pages,kv_type,batch,sequences,test,tokens,depth,fill_percent,"
               "tok_per_s,min,max,ttft_s,gb_per_s,bandwidth_share,gop_per_s,int8_share\n");
   for (const BenchRow& row : report.rows) {
     const BenchSetting& s = report.settings[row.setting];

@@ -24,7 +24,7 @@ constexpr const char* usage_text =
     "  selftest    [--device D] [--isa I] [--threads N] [--json]\n"
     "  bench MODEL [-p N,...] [-n N,...] [-d DEPTH,...] [--fill PERCENT,...] [--ctx N] [-r REPEATS] [-b STEP,...]\n"
     "              [--sequences N,...] [--device D] [--isa I,...] [--threads N,...] [--kv-type f16,f32,q8_0,q4_0]\n"
-    "              [--pages auto,huge,mmap] [--stages] [--json] [--csv] [--md] [--report FILE]\n"
+    "              [--affinity auto,off,cores] [--pages auto,huge,mmap] [--stages] [--json] [--csv] [--md] [--report FILE]\n"
     "  make-model  --like SHAPE --out FILE [--type TYPE] [--layers N] [--seed S] [--force] [--json]\n"
     "  --version, --help\n";
 
@@ -78,7 +78,7 @@ int check_bench(const std::vector<std::string>& words) {
   int code = read_options(words, {{"-p", &t.prompt}, {"-n", &t.decode}, {"-d", &t.depths}, {"--fill", &t.fills},
                                   {"--ctx", nullptr, &a.context}, {"-r", nullptr, &a.repeats}, {"-b", &t.batches},
                                   {"--sequences", &t.sequences}, {"--device", &device}, {"--isa", &t.isas},
-                                  {"--threads", &t.threads}, {"--kv-type", &t.kv_types}, {"--pages", &t.pages},
+                                  {"--threads", &t.threads}, {"--kv-type", &t.kv_types}, {"--pages", &t.pages}, {"--affinity", &t.affinities},
                                   {"--report", &a.report}, flag("--stages", a.stages),
                                   flag("--json", t.json), flag("--csv", t.csv), flag("--md", t.markdown)},
                           &a.model);

@@ -22,7 +22,7 @@ struct BenchArguments {
   std::vector<int> batches = {512}; ///< most tokens in one step of a prompt
   std::vector<int> sequences = {1}; ///< evaluated together
   std::vector<int> threads = {0};   ///< 0: one for each core
-  std::vector<std::string> devices = {"auto"}, isas = {""}, kv_types = {"f16"}, pages = {"auto"};
+  std::vector<std::string> devices = {"auto"}, isas = {""}, kv_types = {"f16"}, pages = {"auto"}, affinities = {"auto"};
   int repeats = 5;
   bool stages = false;               ///< also what each kind of operation takes
   BenchFormat format = BenchFormat::table;
@@ -32,7 +32,7 @@ struct BenchArguments {
 /// The lists of `bench` as they are written, before they are read.
 struct BenchTexts {
   std::string prompt = "512", decode = "128", depths, fills, batches = "512", sequences = "1", threads = "0";
-  std::string isas, kv_types = "f16", pages = "auto";
+  std::string isas, kv_types = "f16", pages = "auto", affinities = "auto";
   bool json = false, csv = false, markdown = false;
   std::vector<std::string> devices;
 };

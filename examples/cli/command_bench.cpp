@@ -44,6 +44,7 @@ void add_bench(CLI::App& program, int& code) {
   command->add_option("--device", t.devices, "a device of `strata devices`, or auto; may be repeated")->allow_extra_args(false);
   command->add_option("--isa", t.isas, "lower instruction sets of the CPU, e.g. avx2,scalar");
   command->add_option("--kv-type", t.kv_types, "types of cached keys and values: f16, f32, q8_0, q4_0")->capture_default_str();
+  command->add_option("--affinity", t.affinities, "what threads keep to: auto, off, cores")->capture_default_str();
   command->add_option("--pages", t.pages, "where weights lie: auto, huge, mmap")->capture_default_str();
   command->add_flag("--stages", a.stages, "also what each kind of operation takes: time, GB/s, GOP/s, share of what is possible");
   command->add_flag("--json", t.json, "print one JSON object");

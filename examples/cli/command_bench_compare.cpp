@@ -42,9 +42,9 @@ struct ComparedRow {
 std::string test_name(const nlohmann::json& row, const std::string& kind) {
   std::string out = kind + " " + std::to_string(row.at(kind).at("tokens").get<int>());
   if (kind != "fill" && row.at("depth") != 0) out += " at depth " + std::to_string(row.at("depth").get<int>());
-  for (const char* axis : {"device", "isa", "threads", "pages", "kv_type", "batch", "sequences"}) {
-    const auto& value = row.at(axis);
-    if (value == "") continue;
+  for (const char* axis : {"device", "isa", "threads", "affinity", "pages", "kv_type", "batch", "sequences"}) {
+    const auto value = row.value(axis, nlohmann::json(""));
+    if (value == "" || value == "auto") continue;
     out += std::string(", ") + axis + " " + (value.is_string() ? value.get<std::string>() : value.dump());
   }
   return out;

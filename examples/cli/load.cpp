@@ -19,6 +19,9 @@ ModelOptions model_options(const LoadArguments& arguments) {
                     : arguments.kv_type == "q8_0" ? KvType::q8_0
                     : arguments.kv_type == "q4_0" ? KvType::q4_0
                                                   : KvType::f16;
+  options.affinity = arguments.affinity == "off"     ? Affinity::off
+                     : arguments.affinity == "cores" ? Affinity::cores
+                                                     : Affinity::automatic;
   options.pages = arguments.pages == "huge" ? Pages::huge : arguments.pages == "mmap" ? Pages::mmap : Pages::automatic;
   return options;
 }

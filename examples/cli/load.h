@@ -14,6 +14,7 @@ struct LoadArguments {
   std::string isa;
   std::string kv_type = "f16";
   std::string pages = "auto";
+  std::string affinity = "auto";
   int threads = 0;
   int context = 0;
   int max_step = 512;  ///< most tokens in one step of a prompt

@@ -35,6 +35,8 @@ void add_load_options(CLI::App& app, LoadArguments& a, bool context) {
   app.add_option("--device", a.device, "a device of `strata devices`, or auto")->capture_default_str();
   app.add_option("--threads", a.threads, "threads of the CPU; 0: one for each core")
       ->check(range(0, 4096))->capture_default_str();
+  app.add_option("--affinity", a.affinity, "threads keep to: cores (one each), off (none), auto (their memory node's, where there are several)")
+      ->check(CLI::IsMember({"auto", "off", "cores"}))->capture_default_str();
   app.add_option("--isa", a.isa, "a lower instruction set of the CPU, e.g. scalar");
   app.add_option("--kv-type", a.kv_type, "type of cached keys and values: f16, f32, or smaller q8_0 or q4_0")
       ->check(CLI::IsMember({"f16", "f32", "q8_0", "q4_0"}))->capture_default_str();

@@ -14,7 +14,7 @@
 
 namespace cli {
 
-/// --device --threads --isa --kv-type --pages and, with `context`, --ctx.
+/// --device --threads --affinity --isa --kv-type --pages and, with `context`, --ctx.
 void add_load_options(CLI::App& app, LoadArguments& arguments, bool context = true);
 /// A whole number from `low` to `high`; the help shows no bounds.
 CLI::Validator range(int low, int high);

@@ -66,15 +66,24 @@ enum class Pages {
   mmap,       ///< mapped from the file: loads at once, shared between processes
 };
 
+/// Which processors the threads of the CPU keep to; the caller's own only while the library computes in it.
+enum class Affinity {
+  automatic,  ///< on a machine with several memory nodes, and more threads than one has cores, each its node's; else as off
+  off,        ///< the system decides
+  cores,      ///< each a physical core of its own, where there are as many: for a machine with nothing else to do
+};
+
 struct ModelOptions {
   /// A device's id; "auto" takes the best. "a:N,b" runs the first N blocks on a and the rest on b.
   std::string device = "auto";
   int threads = 0;                ///< of the CPU backend; 0: one for each physical core allowed to the process
+  Affinity affinity = Affinity::automatic;
   std::string isa;                ///< forces a lower instruction set of the CPU backend; "": the best
   Pages pages = Pages::automatic;
   KvType kv_type = KvType::f16;
   int max_step = 512;             ///< most tokens evaluated in one step; longer prompts take several
-  /// Gets the share of the load that is done, 0..1; returning false cancels it (ErrorCode::cancelled).
+  /// Gets the share of the load that is done, 0..1; returning false cancels it (ErrorCode::cancelled). Called from the
+  /// loading thread.
   std::function<bool(float)> progress;
   /// Silent when empty. Called from the loading thread.
   std::function<void(LogLevel, std::string_view)> log;

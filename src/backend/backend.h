@@ -36,6 +36,7 @@ class Weight {
 /// Where a weight's bytes come from. A device takes the span when it can use or copy it, else it reads pieces.
 struct WeightSource {
   std::span<const std::byte> mapped;  ///< empty when the file is not mapped
+  /// Fills `out` from a byte of the weight on. Several threads may call it at once; each byte is to be read once.
   std::function<Result<void>(std::uint64_t offset, std::span<std::byte> out)> read;
   std::uint64_t bytes = 0;
   /// `bytes` of the host's memory for the device to lay the weight out in, as it is read fastest; empty: there is none.
@@ -164,10 +165,18 @@ class Device {
   virtual Result<Roofline> roofline() { return Error{ErrorCode::unsupported, info().id + ": does not measure what it reaches at best"}; }
 };
 
+/// Which processors the threads of a device on the host keep to.
+enum class Affinity : std::uint8_t {
+  automatic,  ///< on a machine with several nodes of memory that the threads spread over, each its node's
+  off,        ///< the system decides
+  cores,      ///< each a physical core of its own, where there are as many
+};
+
 /// Options that devices of this machine are opened with; each takes what concerns it.
 struct DeviceOptions {
   int threads = 0;      ///< 0: one per physical core allowed to the process
   std::string isa;      ///< "" : the best the processor has
+  Affinity affinity = Affinity::automatic;
 };
 
 /// The devices of this machine, in order of preference: accelerators, cpu, ref.

@@ -56,10 +56,21 @@ class Pages {
   std::size_t size_ = 0;
 };
 
-/// One logical processor per physical core that this process may run on, in the system's numbering.
-std::vector<int> physical_cores();
-/// Binds the calling thread to one logical processor; false where the system refuses.
-bool pin_thread(int processor);
+/// A physical core: those of its logical processors that the calling thread may run on, in the system's numbering, and the
+/// node of memory that is nearest to it (NUMA).
+struct Core {
+  std::vector<int> processors;
+  int node = 0;
+};
+/// At least one. Cores of a node come one after the other, within it those that share their largest cache.
+std::vector<Core> physical_cores();
+/// The cores of some processors by what a folder says that is laid out as Linux's /sys/devices/system: one node and a
+/// core for each processor where it says nothing.
+std::vector<Core> cores_of(std::span<const int> processors, const std::string& folder);
+/// The logical processors that the calling thread may run on.
+std::vector<int> thread_processors();
+/// Keeps the calling thread to some logical processors; false where the system refuses.
+bool keep_thread_to(std::span<const int> processors);
 /// Bytes of the largest cache of a processor; 32 MiB where the system does not tell.
 std::size_t last_cache();
 /// Bytes of memory that could be taken without swapping; 0 where unknown.

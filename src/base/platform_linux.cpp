@@ -13,8 +13,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -271,35 +273,55 @@ std::optional<std::uint64_t> field_number(const std::string& path, std::string_v
   return text ? number_in(*text) : std::nullopt;
 }
 
-/// The processors that this process may run on, in rising order.
-std::vector<int> allowed_processors() {
-  std::vector<int> allowed;
-  // The kernel refuses a mask that is shorter than its own, so grow until it fits.
-  for (int capacity = 1024; capacity <= 1 << 20; capacity *= 2) {
-    cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(capacity));
-    if (set == nullptr) break;
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(capacity));
-    const bool fits = ::sched_getaffinity(0, bytes, set) == 0;
-    for (int i = 0; fits && i < capacity; ++i)
-      if (CPU_ISSET_S(static_cast<std::size_t>(i), bytes, set)) allowed.push_back(i);
-    CPU_FREE(set);
-    if (fits) break;
+/// "0-3,8": what sysfs calls a list; what is none of it ends it.
+std::vector<int> list_in(const std::string& path) {
+  constexpr int kMost = 1 << 20;
+  std::vector<int> out;
+  const std::string text = read_small(path).value_or("");
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at != end; ++at) {
+    int first = 0, last = 0;
+    auto read = std::from_chars(at, end, first);
+    if (read.ec != std::errc{}) break;
+    last = first;
+    if (read.ptr != end && *read.ptr == '-') {
+      read = std::from_chars(read.ptr + 1, end, last);
+      if (read.ec != std::errc{}) break;
+    }
+    if (first < 0 || last < first || last >= kMost) break;
+    for (int i = first; i <= last; ++i) out.push_back(i);
+    if (read.ptr == end || *read.ptr != ',') break;
+    at = read.ptr;
   }
-  if (allowed.empty()) {
-    const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
-    for (int i = 0; i < std::max(1L, online); ++i) allowed.push_back(i);
-  }
-  return allowed;
+  return out;
 }
 
-/// A text that is the same for all logical processors of one physical core.
-std::optional<std::string> core_of(int processor) {
-  const std::string folder = str("/sys/devices/system/cpu/cpu", processor, "/topology/");
-  if (auto siblings = read_small(folder + "thread_siblings_list"); siblings && !siblings->empty()) return siblings;
-  const auto package = read_small(folder + "physical_package_id");
-  const auto core = read_small(folder + "core_id");
-  if (!package || !core) return std::nullopt;
-  return *package + ":" + *core;
+/// By processor, its node. Nodes are numbered, with gaps where some are offline.
+std::map<int, int> nodes_in(const std::string& folder) {
+  constexpr std::string_view kNode = "node";
+  std::map<int, int> node_of;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const auto node = name.starts_with(kNode) ? number_in(std::string_view(name).substr(kNode.size())) : std::nullopt;
+    if (!node || *node > 1 << 20) continue;
+    for (int processor : list_in(entry->path().string() + "/cpulist")) node_of[processor] = static_cast<int>(*node);
+  }
+  return node_of;
+}
+
+/// The processors that share a processor's largest cache.
+std::vector<int> cache_of(const std::string& cpu_folder) {
+  std::vector<int> out;
+  std::uint64_t highest = 0;
+  for (int index = 0; index < 8; ++index) {
+    const std::string folder = str(cpu_folder, "/cache/index", index, "/");
+    const auto level = read_number(folder + "level");
+    if (!level || *level < highest) continue;
+    highest = *level;
+    out = list_in(folder + "shared_cpu_list");
+  }
+  return out;
 }
 
 struct MemoryLimit {
@@ -359,29 +381,70 @@ std::uint64_t meminfo(std::string_view label) { return field_number("/proc/memin
 
 }  // namespace
 
-std::vector<int> physical_cores() {
-  const std::vector<int> allowed = allowed_processors();
-  std::vector<int> cores;
-  std::set<std::string> seen;
-  for (int processor : allowed) {
-    const auto core = core_of(processor);
-    if (!core) return allowed;
-    if (seen.insert(*core).second) cores.push_back(processor);
+std::vector<int> thread_processors() {
+  std::vector<int> allowed;
+  // The kernel refuses a mask that is shorter than its own, so grow until it fits.
+  for (int capacity = 1024; capacity <= 1 << 20; capacity *= 2) {
+    cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(capacity));
+    if (set == nullptr) break;
+    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(capacity));
+    const bool fits = ::sched_getaffinity(0, bytes, set) == 0;
+    for (int i = 0; fits && i < capacity; ++i)
+      if (CPU_ISSET_S(static_cast<std::size_t>(i), bytes, set)) allowed.push_back(i);
+    CPU_FREE(set);
+    if (fits) break;
   }
+  if (allowed.empty()) {
+    const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
+    for (int i = 0; i < std::max(1L, online); ++i) allowed.push_back(i);
+  }
+  return allowed;
+}
+
+std::vector<Core> cores_of(std::span<const int> processors, const std::string& folder) {
+  const std::map<int, int> node_of = nodes_in(folder + "/node");
+  struct Place {
+    Core core;
+    int cache;  ///< the first processor that shares it
+  };
+  std::vector<Place> places;
+  std::set<int> left(processors.begin(), processors.end());
+  std::map<int, int> first_of_cache;
+  while (!left.empty()) {
+    const int processor = *left.begin();
+    const std::string cpu = str(folder, "/cpu/cpu", processor);
+    if (!first_of_cache.count(processor))
+      for (int other : cache_of(cpu)) first_of_cache.try_emplace(other, processor);
+    const auto node = node_of.find(processor);
+    Place place{{{processor}, node == node_of.end() ? 0 : node->second},
+                first_of_cache.try_emplace(processor, processor).first->second};
+    left.erase(processor);
+    for (int sibling : list_in(cpu + "/topology/thread_siblings_list"))
+      if (left.erase(sibling)) place.core.processors.push_back(sibling);
+    places.push_back(std::move(place));
+  }
+  std::stable_sort(places.begin(), places.end(),
+                   [](const Place& a, const Place& b) { return std::pair(a.core.node, a.cache) < std::pair(b.core.node, b.cache); });
+  std::vector<Core> cores;
+  for (Place& place : places) cores.push_back(std::move(place.core));
   return cores;
 }
 
-bool pin_thread(int processor) {
-  if (processor < 0 || processor >= 1 << 20) return false;
-  const std::size_t count = static_cast<std::size_t>(processor) + 1;
+std::vector<Core> physical_cores() { return cores_of(thread_processors(), "/sys/devices/system"); }
+
+bool keep_thread_to(std::span<const int> processors) {
+  if (processors.empty()) return false;
+  const auto [first, last] = std::minmax_element(processors.begin(), processors.end());
+  if (*first < 0 || *last >= 1 << 20) return false;
+  const std::size_t count = static_cast<std::size_t>(*last) + 1;
   cpu_set_t* set = CPU_ALLOC(count);
   if (set == nullptr) return false;
   const std::size_t bytes = CPU_ALLOC_SIZE(count);
   CPU_ZERO_S(bytes, set);
-  CPU_SET_S(static_cast<std::size_t>(processor), bytes, set);
-  const bool pinned = ::sched_setaffinity(0, bytes, set) == 0;
+  for (int processor : processors) CPU_SET_S(static_cast<std::size_t>(processor), bytes, set);
+  const bool kept = ::sched_setaffinity(0, bytes, set) == 0;
   CPU_FREE(set);
-  return pinned;
+  return kept;
 }
 
 std::size_t last_cache() {

@@ -28,7 +28,7 @@ std::vector<DeviceInfo> devices() {
 }
 
 Result<Roofline> measure_roofline(const std::string& device, int threads, const std::string& isa) {
-  auto opened = backend::open_device(device, {threads, isa});
+  auto opened = backend::open_device(device, {threads, isa, {}});
   if (!opened) return opened.error();
   auto measured = (*opened)->roofline();
   if (!measured) return measured.error();
@@ -37,7 +37,7 @@ Result<Roofline> measure_roofline(const std::string& device, int threads, const 
 
 Result<std::vector<SelftestCase>> selftest(const std::string& device, int threads, const std::string& isa,
                                            const std::function<bool(const SelftestCase&)>& on_case) {
-  auto tested = backend::open_device(device, {threads, isa});
+  auto tested = backend::open_device(device, {threads, isa, {}});
   if (!tested) return tested.error();
   auto reference = backend::open_device("ref", {});
   if (!reference) return reference.error();

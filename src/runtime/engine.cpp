@@ -2,7 +2,9 @@
 #include "runtime/engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
+#include <thread>
 #include <variant>
 
 #include "base/text.h"
@@ -26,6 +28,33 @@ std::vector<std::vector<bool>> weights_by_place(const graph::Graph& graph, std::
         if (weight >= 0) needed[static_cast<std::size_t>(stage.device)][static_cast<std::size_t>(weight)] = true;
   return needed;
 }
+
+/// How far a load is. Devices read with several threads; the one that loads tells the caller, and learns whether he cancels.
+class Loading {
+ public:
+  Loading(std::string path, std::function<bool(float)> progress, std::uint64_t total)
+      : path_(std::move(path)), progress_(std::move(progress)), total_(std::max<std::uint64_t>(total, 1)) {}
+
+  /// So much more was read; by any thread.
+  Result<void> add(std::uint64_t bytes) { return tell(done_ += bytes); }
+  /// So much is there, read or mapped; by the thread that loads.
+  Result<void> reach(std::uint64_t bytes) { return tell(done_ = bytes); }
+
+ private:
+  Result<void> tell(std::uint64_t done) {
+    if (progress_ && std::this_thread::get_id() == loader_ && !progress_(static_cast<float>(done) / static_cast<float>(total_)))
+      cancelled_ = true;
+    if (cancelled_) return fail(ErrorCode::cancelled, path_, ": loading was cancelled");
+    return {};
+  }
+
+  const std::string path_;
+  const std::function<bool(float)> progress_;
+  const std::uint64_t total_;
+  const std::thread::id loader_ = std::this_thread::get_id();
+  std::atomic<std::uint64_t> done_ = 0;
+  std::atomic<bool> cancelled_ = false;
+};
 
 }  // namespace
 
@@ -153,14 +182,11 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
   if (options.pages != Pages::mmap)
     if (auto taken = take_huge_pages(options.pages, needed); !taken) return taken;
   log(options, LogLevel::info, pages_ == Pages::huge ? "weights in huge pages" : "weights mapped from the file");
-  std::uint64_t total = 0, done = 0;
   for (const auto& place : needed)
     for (std::size_t w = 0; w < place.size(); ++w)
-      if (place[w]) total += blueprint_->tensors[w].bytes();
-  const auto report = [progress = options.progress, total, file = file_](std::uint64_t bytes) -> Result<void> {
-    if (!progress || progress(static_cast<float>(bytes) / static_cast<float>(std::max<std::uint64_t>(total, 1)))) return {};
-    return fail(ErrorCode::cancelled, file->path(), ": loading was cancelled");
-  };
+      if (place[w]) weight_bytes_ += blueprint_->tensors[w].bytes();
+  const auto loading = std::make_shared<Loading>(file_->path(), options.progress, weight_bytes_);
+  std::uint64_t done = 0;
   for (std::size_t p = 0; p < places_.size(); ++p) {
     places_[p].weights.resize(graph.weights.size());
     for (std::size_t w = 0; w < graph.weights.size(); ++w) {
@@ -169,9 +195,9 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
       backend::WeightSource source;
       source.bytes = stored.bytes();
       source.owner = file_;
-      source.read = [file = file_, stored, report, done](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
+      source.read = [file = file_, stored, loading](std::uint64_t offset, std::span<std::byte> out) -> Result<void> {
         if (auto read = stored.read(*file, offset, out); !read) return read;
-        return report(done + offset + out.size());
+        return loading->add(out.size());
       };
       source.mapped = stored.mapped(*file_);
       if (pages_ == Pages::huge && places_[p].device->borrows_weights())
@@ -180,10 +206,9 @@ Result<void> Engine::load_weights(const ModelOptions& options) {
       if (!weight) return weight.error();
       places_[p].weights[w] = std::move(*weight);
       done += stored.bytes();
-      if (auto reported = report(done); !reported) return reported;
+      if (auto told = loading->reach(done); !told) return told;
     }
   }
-  weight_bytes_ = total;
   return {};
 }
 

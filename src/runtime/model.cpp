@@ -34,10 +34,19 @@ Result<Model> load_model(const std::string& path, std::vector<Placement> placeme
 
 }  // namespace runtime
 
+static backend::Affinity affinity(Affinity affinity) {
+  switch (affinity) {
+    case Affinity::automatic: break;
+    case Affinity::off: return backend::Affinity::off;
+    case Affinity::cores: return backend::Affinity::cores;
+  }
+  return backend::Affinity::automatic;
+}
+
 Result<Model> Model::load(const std::string& path, const ModelOptions& options) {
   // The file first: a wrong path is the likelier mistake, and opening it is cheap.
   if (auto file = gguf::File::open(path); !file) return file.error();
-  auto placement = runtime::open_placement(options.device, {options.threads, options.isa});
+  auto placement = runtime::open_placement(options.device, {options.threads, options.isa, affinity(options.affinity)});
   if (!placement) return placement.error();
   return runtime::load_model(path, std::move(*placement), options);
 }

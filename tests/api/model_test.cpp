@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <utility>
 
 #include "strata/strata.h"
 #include "support/catch.h"
@@ -77,16 +79,19 @@ TEST_CASE("load explains what is wrong") {
 }
 
 TEST_CASE("a load reports progress, logs when asked, and can be cancelled") {
-  std::string path = write_tiny_model("qwen35moe", "Q4_K_M");
-  for (Pages pages : {Pages::mmap, Pages::huge}) {
+  // Experts of the second are large enough for several threads to take them in.
+  const std::string small = write_tiny_model("qwen35moe", "Q4_K_M"), large = write_tiny_model("qwen35moe", "F32");
+  for (auto [path, pages] : {std::pair(small, Pages::mmap), {small, Pages::huge}, {large, Pages::huge}}) {
     ModelOptions options;
     options.device = "cpu";
+    options.threads = 3;
     options.pages = pages;
     float last = 0;
     bool rising = true;
+    const std::thread::id caller = std::this_thread::get_id();
     std::string logged;
     options.progress = [&](float done) {
-      rising &= done >= last;
+      rising &= done >= last && std::this_thread::get_id() == caller;
       last = done;
       return true;
     };
@@ -100,8 +105,10 @@ TEST_CASE("a load reports progress, logs when asked, and can be cancelled") {
     CHECK(model.tokenizer() == nullptr);
     REQUIRE(model.tokenizer_error());
     CHECK(model.tokenizer_error()->message.find("tokenizer.ggml.model") != std::string::npos);
-    options.progress = [](float) { return false; };
-    CHECK(error_of(path, options).code == ErrorCode::cancelled);
+    for (float limit : {0.0f, 0.5f}) {
+      options.progress = [&](float done) { return done < limit; };
+      CHECK(error_of(path, options).code == ErrorCode::cancelled);
+    }
   }
 }
 

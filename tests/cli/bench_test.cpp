@@ -44,7 +44,7 @@ TEST_CASE("bench names the option that is wrong") {
        {Wrong{{"-d", "1,,2"}, 2, "--depth"}, Wrong{{"-p", "8,x"}, 2, "--prompt"}, Wrong{{"-n", "-1"}, 2, "--tokens"},
         Wrong{{"--fill", "0"}, 2, "--fill"}, Wrong{{"--fill", "100"}, 2, "--fill"}, Wrong{{"--batch", "0"}, 2, "--batch"},
         Wrong{{"--sequences", "0"}, 2, "--sequences"}, Wrong{{"--threads", "1,two"}, 2, "--threads"},
-        Wrong{{"--kv-type", "f16,f8"}, 2, "f8"}, Wrong{{"--pages", "small"}, 2, "--pages"}, Wrong{{"--isa", "abacus"}, 2, "--isa"},
+        Wrong{{"--kv-type", "f16,f8"}, 2, "f8"}, Wrong{{"--pages", "small"}, 2, "--pages"}, Wrong{{"--affinity", "1"}, 2, "--affinity"}, Wrong{{"--isa", "abacus"}, 2, "--isa"},
         Wrong{{"--json", "--csv"}, 2, "--csv"}, Wrong{{"-p", "0", "-n", "0"}, 2, "nothing to measure"},
         Wrong{{"-d", "2147483647"}, 2, "--depth"}, Wrong{{"-d", "2113929215", "-n", "4"}, 2, "context"},
         Wrong{{"--device", "abacus"}, 3, "abacus"},

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <numeric>
 #include <set>
 #include <string>
 #include <thread>
@@ -138,21 +139,112 @@ TEST_CASE("pages are zero, writable and movable", "[base]") {
   }
 }
 
+TEST_CASE("a thread keeps to the processors it is told, and goes back", "[base]") {
+  const std::vector<int> before = thread_processors(), last{before.back()};
+  std::vector<int> kept, after;
+  std::vector<Core> cores;
+  bool done = false, refused = false;
+  std::thread([&] {
+    done = keep_thread_to(last);
+    kept = thread_processors();
+    cores = physical_cores();
+    refused = !keep_thread_to(std::vector<int>{-1}) && !keep_thread_to(std::vector<int>{1 << 30}) && !keep_thread_to({});
+    done = done && thread_processors() == kept && keep_thread_to(before);
+    after = thread_processors();
+  }).join();
+  CHECK(done);
+  CHECK(refused);
+  CHECK(kept == last);
+  REQUIRE(cores.size() == 1);
+  CHECK(cores[0].processors == last);
+  CHECK(after == before);
+  CHECK(thread_processors() == before);
+}
+
+namespace {
+
+/// A folder laid out as /sys/devices/system.
+class Machine {
+ public:
+  std::string root() const { return folder_ / ""; }
+  void write(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(folder_ / path).parent_path());
+    folder_.put(path, text + "\n");
+  }
+  void processor(int number, const std::string& siblings, const std::string& cache) {
+    const std::string cpu = "cpu/cpu" + std::to_string(number) + "/";
+    write(cpu + "topology/thread_siblings_list", siblings);
+    write(cpu + "cache/index0/level", "1");
+    write(cpu + "cache/index0/shared_cpu_list", siblings);
+    write(cpu + "cache/index1/level", "3");
+    write(cpu + "cache/index1/shared_cpu_list", cache);
+  }
+
+ private:
+  TempFolder folder_;
+};
+
+std::vector<std::vector<int>> processors_of(const std::vector<Core>& cores) {
+  std::vector<std::vector<int>> out;
+  for (const Core& core : cores) out.push_back(core.processors);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("cores come node by node and cache by cache", "[base]") {
+  // Two nodes of two caches of two cores of two threads; the system numbers the nodes' processors in turn.
+  Machine machine;
+  machine.write("node/node0/cpulist", "0,2,4,6,8,10,12,14");
+  machine.write("node/node1/cpulist", "1,3,5,7,9,11,13,15");
+  machine.write("node/node2/cpulist", "");  // memory alone
+  machine.write("node/possible", "0-2");
+  for (int i = 0; i < 16; ++i) {
+    const int core = i % 8, first = core % 4;  // caches are shared by cores 0 and 4, 1 and 5, ...
+    const auto text = [](int number) { return std::to_string(number); };
+    machine.processor(i, text(core) + "," + text(core + 8),
+                      text(first) + "," + text(first + 4) + "," + text(first + 8) + "," + text(first + 12));
+  }
+  std::vector<int> all(16);
+  std::iota(all.begin(), all.end(), 0);
+  auto cores = cores_of(all, machine.root());
+  CHECK(processors_of(cores) == std::vector<std::vector<int>>{{0, 8}, {4, 12}, {2, 10}, {6, 14}, {1, 9}, {5, 13}, {3, 11}, {7, 15}});
+  for (std::size_t i = 0; i < cores.size(); ++i) CHECK(cores[i].node == (i < 4 ? 0 : 1));
+
+  // A process that may not use all of them.
+  cores = cores_of(std::vector<int>{3, 8, 11, 12}, machine.root());
+  CHECK(processors_of(cores) == std::vector<std::vector<int>>{{8}, {12}, {3, 11}});
+  CHECK(cores[2].node == 1);
+}
+
+TEST_CASE("where the system tells nothing, or nonsense, processors are cores of one node", "[base]") {
+  Machine machine;
+  const std::vector<std::vector<int>> alone{{2}, {5}};
+  const std::vector<int> two{2, 5};
+  CHECK(processors_of(cores_of(two, machine.root())) == alone);
+  for (const char* list : {"", "x", "-3", "9-", "9-2", "2147483648", "0-999999999", ","}) {
+    CAPTURE(list);
+    machine.write("node/node7/cpulist", list);
+    for (int i : two) machine.processor(i, list, list);
+    CHECK(processors_of(cores_of(two, machine.root())) == alone);
+  }
+  machine.write("node/node7/cpulist", "5");
+  machine.write("node/node/cpulist", "2");
+  machine.write("node/nodes/cpulist", "2");
+  const auto cores = cores_of(two, machine.root());
+  CHECK(cores[0].node == 0);
+  CHECK(cores[1].node == 7);
+}
+
 TEST_CASE("the machine's figures make sense", "[base]") {
   const auto cores = physical_cores();
   REQUIRE(!cores.empty());
-  CHECK(std::set<int>(cores.begin(), cores.end()).size() == cores.size());
-  CHECK(cores.size() <= std::max(1u, std::thread::hardware_concurrency()));
-  bool pinned = false, refused = true;
-  std::vector<int> seen;
-  std::thread([&] {
-    pinned = pin_thread(cores.back());
-    refused = !pin_thread(-1) && !pin_thread(1 << 30);
-    seen = physical_cores();
-  }).join();
-  CHECK(pinned);
-  CHECK(refused);
-  CHECK(seen == std::vector<int>{cores.back()});
+  std::vector<int> processors;
+  for (const Core& core : cores) processors.insert(processors.end(), core.processors.begin(), core.processors.end());
+  std::sort(processors.begin(), processors.end());
+  const std::vector<int> allowed = thread_processors();
+  CHECK(processors == allowed);
+  CHECK(allowed.size() <= std::max(1u, std::thread::hardware_concurrency()));
   CHECK(total_memory() > std::uint64_t{64} << 20);
   CHECK(available_memory() > 0);
   CHECK(available_memory() <= total_memory());

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <string>
 
+#include "backend/cpu/affinity.h"
 #include "backend/cpu/compiler.h"
 #include "backend/cpu/program.h"
 #include "backend/cpu/roofline.h"
@@ -28,9 +29,14 @@ DeviceInfo describe(const kernels::IsaKernels& isa, int threads) {
 
 int default_threads() { return static_cast<int>(platform::physical_cores().size()); }
 
+cpu::Team make_team(int threads, Affinity affinity) {
+  const std::vector<platform::Core> cores = platform::physical_cores();
+  return {threads, static_cast<int>(cores.size()), cpu::choose_places(affinity, threads, cores)};
+}
+
 class CpuDevice final : public Device {
  public:
-  CpuDevice(const kernels::IsaKernels& isa, int threads) : isa_(isa), team_(threads, default_threads()) {}
+  CpuDevice(const kernels::IsaKernels& isa, int threads, Affinity affinity) : isa_(isa), team_(make_team(threads, affinity)) {}
 
   DeviceInfo info() const override { return describe(isa_, team_.size()); }
   bool borrows_weights() const override { return true; }
@@ -39,7 +45,8 @@ class CpuDevice final : public Device {
     return cpu::supports(isa_, graph, node);
   }
   Result<std::unique_ptr<Weight>> load(const graph::WeightInfo& info, const WeightSource& source) override {
-    auto weight = cpu::HostWeight::make(isa_, info, source);
+    std::lock_guard lock(team_mutex_);
+    auto weight = cpu::HostWeight::make(isa_, info, source, team_);
     if (!weight) return weight.error();
     return std::unique_ptr<Weight>(*std::move(weight));
   }
@@ -65,7 +72,7 @@ class CpuDevice final : public Device {
 
  private:
   const kernels::IsaKernels& isa_;
-  std::mutex team_mutex_;  ///< held while a program runs
+  std::mutex team_mutex_;  ///< held while the team has a job
   cpu::Team team_;
 };
 
@@ -85,7 +92,7 @@ Result<std::unique_ptr<Device>> open_cpu(const DeviceOptions& options) {
     return fail(ErrorCode::invalid_argument, "cpu: ", options.threads, " threads; give 1 to ", kMaxThreads,
                 ", or 0 for one per core");
   int threads = options.threads > 0 ? options.threads : default_threads();
-  return std::unique_ptr<Device>(std::make_unique<CpuDevice>(*isa, threads));
+  return std::unique_ptr<Device>(std::make_unique<CpuDevice>(*isa, threads, options.affinity));
 }
 
 }  // namespace strata::backend

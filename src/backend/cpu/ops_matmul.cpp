@@ -1,48 +1,24 @@
 // Owns: the calls of matrix products, dense and of experts: quantising inputs, choosing experts, dealing out rows.
 // Knows kernels through their table; knows no weight format.
 //
-// Rows of weights are dealt out to threads by the bytes they read, so every weight is read from memory once for all
-// tokens of a step. The kernels give an element the same bits whatever rows and tokens share its call.
+// Rows of weights are dealt out to threads (deal.h), so every weight is read from memory once for all tokens of a step.
+// The kernels give an element the same bits whatever rows and tokens share its call.
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
 
 #include "backend/cpu/compiler.h"
+#include "backend/cpu/deal.h"
 
 namespace strata::cpu {
 
 namespace {
 
-/// Threads get multiples of this many rows; kernels work on several at a time.
-constexpr std::size_t kRowUnit = 16;
 /// Tokens of one kernel call.
 constexpr std::size_t kMostTokens = 512;
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
-std::size_t units(std::size_t rows) { return (rows + kRowUnit - 1) / kRowUnit; }
-
-/// One part of a sequence of work whose items differ in cost.
-class Portion {
- public:
-  Portion(std::uint64_t total, Share share)
-      : begin_(total * static_cast<std::uint64_t>(share.part) / static_cast<std::uint64_t>(share.parts)),
-        end_(total * static_cast<std::uint64_t>(share.part + 1) / static_cast<std::uint64_t>(share.parts)) {}
-
-  /// The next `count` items of `cost` each: those that start in the part.
-  Range take(std::size_t count, std::uint64_t cost) {
-    Range range{first_from(begin_, count, cost), first_from(end_, count, cost)};
-    at_ += count * cost;
-    return range;
-  }
-
- private:
-  std::size_t first_from(std::uint64_t limit, std::size_t count, std::uint64_t cost) const {
-    if (limit <= at_) return 0;
-    return static_cast<std::size_t>(std::min<std::uint64_t>(count, (limit - at_ + cost - 1) / cost));
-  }
-  std::uint64_t begin_, end_, at_ = 0;
-};
 
 /// The tokens of one product: entry i of `entries`, or i * `step` + `begin` without them, has input row entry / `share`
 /// and output row entry. `share` entries have the same input.
@@ -70,6 +46,7 @@ struct Compiler::Matrix {
   void (*add)(const float* a, const float* b, float* out, int n);
   void (*multiply_by)(const float* x, float factor, float* out, int n);
 
+  std::size_t units() const { return row_units(rows); }
   std::uint64_t unit_cost() const { return kRowUnit * row_stride; }
 
   /// Rows [begin, end) of one expert's matrix times some tokens.
@@ -166,19 +143,15 @@ Compiler::Matrix Compiler::matrix(const Node& n) {
 void Compiler::linear(const Group& group) {
   std::vector<Matrix> matrices;
   std::vector<Access> accesses;
-  std::uint64_t total = 0;
   for (int id : group) {
     matrices.push_back(matrix(node(id)));
-    const Matrix& m = matrices.back();
-    accesses.push_back(region(m.x.offset, m.x.bytes, false));
+    accesses.push_back(region(matrices.back().x.offset, matrices.back().x.bytes, false));
     accesses.push_back(write(out(node(id))));
-    total += units(m.rows) * m.unit_cost();
   }
   const graph::Rows rows = out(node(group.front())).rows;
-  add(std::move(accesses), kFine, [matrices = std::move(matrices), total, rows](const StepView& s, Share share) {
+  add(std::move(accesses), kFine, [matrices = std::move(matrices), rows](const StepView& s, Share share) {
     const Tokens tokens{nullptr, s.rows(rows), 1};
-    Portion portion(total, share);
-    for (const Matrix& m : matrices) m.multiply(s, share, 0, portion.take(units(m.rows), m.unit_cost()), tokens);
+    deal(matrices, share, s.threads, [&](const Matrix& m, Range mine) { m.multiply(s, share, 0, mine, tokens); });
   });
 }
 
@@ -187,9 +160,9 @@ void Compiler::head_linear(const Node& n) {
   const Matrix m = matrix(n);
   const Array y = out(n);
   add({region(m.x.offset, m.x.bytes, false), write(y)}, kFine, [m, y](const StepView& s, Share share) {
-    Portion portion(m.experts * units(m.rows) * m.unit_cost(), share);
+    Portion portion(m.experts * m.units() * m.unit_cost(), share);
     for (std::size_t head = 0; head < m.experts; ++head)
-      m.multiply(s, share, head, portion.take(units(m.rows), m.unit_cost()), {nullptr, s.rows(y.rows), 1, head, m.experts});
+      m.multiply(s, share, head, portion.take({0, m.units()}, m.unit_cost()), {nullptr, s.rows(y.rows), 1, head, m.experts});
   });
 }
 
@@ -312,12 +285,12 @@ void Compiler::expert_linear(const Group& group) {
     std::uint64_t total = 0;
     for (std::size_t e = 0; e < experts; ++e)
       if (const std::size_t users = size(begin[e + 1] - begin[e]); users > 0)
-        for (const Matrix& m : matrices) total += units(m.rows) * cost(m, users);
+        for (const Matrix& m : matrices) total += m.units() * cost(m, users);
     Portion portion(total, share);
     for (std::size_t e = 0; e < experts; ++e)
       if (const std::size_t users = size(begin[e + 1] - begin[e]); users > 0)
         for (const Matrix& m : matrices)
-          m.multiply(s, share, e, portion.take(units(m.rows), cost(m, users)), {list + begin[e], users, share_input});
+          m.multiply(s, share, e, portion.take({0, m.units()}, cost(m, users)), {list + begin[e], users, share_input});
   });
 }
 

@@ -37,7 +37,7 @@ Program::Program(const graph::Graph& graph, const graph::Stage& stage, const gra
       phases_.push_back(i);
       parts_.push_back(1);
     }
-    if (team.size() > 1) parts_.back() = std::max(parts_.back(), std::min(team.size() * compiled_.calls[i].grain, Team::kMostParts));
+    parts_.back() = std::max(parts_.back(), team.parts(compiled_.calls[i].grain));
   }
   phases_.push_back(compiled_.calls.size());
 }

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <system_error>
 
+#include "base/platform.h"
 #include "base/text.h"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -40,13 +41,29 @@ void relax() {
 #endif
 }
 
+/// Keeps the calling thread to a place as long as this lives.
+class Stay {
+ public:
+  explicit Stay(std::span<const int> place) : before_(platform::thread_processors()), kept_(platform::keep_thread_to(place)) {}
+  ~Stay() {
+    if (kept_) platform::keep_thread_to(before_);
+  }
+  Stay(const Stay&) = delete;
+  Stay& operator=(const Stay&) = delete;
+
+ private:
+  const std::vector<int> before_;
+  const bool kept_;
+};
+
 }  // namespace
 
-Team::Team(int threads, int cores)
+Team::Team(int threads, int cores, Places places)
     : size_(threads),
+      places_(std::move(places)),
       spin_(threads <= cores ? Clock::duration(kSpin) : Clock::duration::zero()),
       slots_(std::make_unique<Slot[]>(static_cast<std::size_t>(threads))) {
-  assert(threads >= 1);
+  assert(threads >= 1 && (places_.empty() || static_cast<int>(places_.size()) == threads));
 }
 
 Team::~Team() { stop(); }
@@ -79,6 +96,12 @@ void Team::stop() {
 
 void Team::run(std::span<const int> parts, Job job, void* context) {
   assert(static_cast<int>(workers_.size()) == size_ - 1);
+  if (places_.empty()) return run_here(parts, job, context);
+  const Stay stay(places_.front());
+  run_here(parts, job, context);
+}
+
+void Team::run_here(std::span<const int> parts, Job job, void* context) {
   if (size_ == 1) {
     for (std::size_t phase = 0; phase < parts.size(); ++phase)
       for (int part = 0; part < parts[phase]; ++part) job(context, phase, {part, parts[phase]});
@@ -99,6 +122,7 @@ void Team::run(std::span<const int> parts, Job job, void* context) {
 }
 
 void Team::work(int thread, std::uint32_t seen) {
+  if (!places_.empty()) platform::keep_thread_to(places_[static_cast<std::size_t>(thread)]);
   for (;;) {
     await(job_number_, [seen](std::uint32_t number) { return number != seen; });
     seen = job_number_.load(std::memory_order_acquire);

@@ -2,6 +2,7 @@
 // Knows nothing of what a job does.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -29,7 +30,14 @@ struct Share {
     auto n = static_cast<std::size_t>(parts), i = static_cast<std::size_t>(part);
     return {(items * i + n - 1) / n, (items * (i + 1) + n - 1) / n};
   }
+  /// Of a multiple of `threads` parts: the share that all parts of the thread that this one was given to have together,
+  /// and this part's share in it. The thread that does it may be another.
+  Share of_owner(int threads) const { return {part / (parts / threads), threads, thread}; }
+  Share within_owner(int threads) const { return {part % (parts / threads), parts / threads, thread}; }
 };
+
+/// By thread, the logical processors that it keeps to; empty: the system decides.
+using Places = std::vector<std::vector<int>>;
 
 /// A fixed number of threads that run one job at a time; the caller is one of them.
 ///
@@ -39,17 +47,22 @@ struct Share {
 ///
 /// A thread that waits first spins (a phase then costs well below a microsecond), then yields, then sleeps. With more
 /// threads than cores it does not spin, for it would keep the thread it waits for from running.
+///
+/// The caller keeps to its place while a job runs, and afterwards to the processors that it kept to before.
 class Team {
  public:
   static constexpr int kMostParts = 4095;
 
-  /// `cores`: how many threads can run at once. Starts no thread.
-  Team(int threads, int cores);
+  /// `cores`: how many threads can run at once. `places` are a wish: a thread that may not have its own goes anywhere.
+  /// Starts no thread.
+  Team(int threads, int cores, Places places = {});
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
   int size() const { return size_; }
+  /// A phase's parts where each thread gets `grain` of them, or as many as there may be. One thread needs no more than one.
+  int parts(int grain) const { return size_ == 1 ? 1 : size_ * std::min(grain, kMostParts / size_); }
   /// Starts the threads unless they run already; an error when the system grants no more.
   Result<void> start();
 
@@ -69,6 +82,7 @@ class Team {
 
   /// A thread's life; `seen` jobs were given before it.
   void work(int thread, std::uint32_t seen);
+  void run_here(std::span<const int> parts, Job job, void* context);
   void take_part(int thread);
   int take(int from, std::uint64_t phase, int parts, bool first);
   bool enter();
@@ -79,6 +93,7 @@ class Team {
   void stop();
 
   const int size_;
+  const Places places_;
   const Clock::duration spin_;
   std::vector<std::thread> workers_;
   const std::unique_ptr<Slot[]> slots_;

@@ -2,9 +2,12 @@
 #include "backend/cpu/weight.h"
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "backend/cpu/deal.h"
 #include "backend/host_memory.h"
 #include "base/checked.h"
 #include "base/text.h"
@@ -16,8 +19,10 @@ namespace {
 /// Kernels read float32 and the scales of blocks where they lie.
 constexpr std::uintptr_t kAlignment = 4;
 constexpr std::size_t kHuge = std::size_t{2} << 20;
-/// Bytes read at once: where they are laid out anew, and where they are not.
+/// Bytes read at once: where they are laid out anew, and where they are not. A weight of one piece is not worth a job.
 constexpr std::size_t kPiece = std::size_t{512} << 10, kLargePiece = std::size_t{16} << 20;
+/// Parts of a weight for each thread.
+constexpr int kGrain = 4;
 
 }  // namespace
 
@@ -48,7 +53,7 @@ Result<void> supports(const kernels::IsaKernels& isa, const graph::Graph& graph,
 }
 
 Result<std::unique_ptr<HostWeight>> HostWeight::make(const kernels::IsaKernels& isa, const graph::WeightInfo& info,
-                                                     const backend::WeightSource& source) {
+                                                     const backend::WeightSource& source, Team& team) {
   auto bytes = weight_bytes(info);
   if (!bytes) return bytes.error();
   if (source.bytes < *bytes)
@@ -60,8 +65,7 @@ Result<std::unique_ptr<HostWeight>> HostWeight::make(const kernels::IsaKernels& 
   if (source.room.size() >= *bytes && source.read) {
     if (const kernels::FormatKernels* format = kernels::find_format(isa, info.type))
       if (info.ne[1] >= static_cast<std::uint64_t>(format->panel.rows)) weight->panel_ = format->panel;
-    weight->data_ = source.room.data();
-    if (auto filled = weight->fill(info, source); !filled) return filled.error();
+    if (auto filled = weight->fill(info, source, source.room.data(), team); !filled) return filled.error();
     return weight;
   }
   if (source.mapped.size() >= *bytes && reinterpret_cast<std::uintptr_t>(source.mapped.data()) % kAlignment == 0) {
@@ -74,33 +78,66 @@ Result<std::unique_ptr<HostWeight>> HostWeight::make(const kernels::IsaKernels& 
   auto pages = platform::Pages::allocate(static_cast<std::size_t>(*bytes), *bytes >= kHuge);
   if (!pages) return fail(pages.error().code, info.name, ": ", pages.error().message);
   weight->copy_ = *std::move(pages);
-  weight->data_ = weight->copy_.data();
-  if (auto done = source.read(0, {weight->copy_.data(), weight->copy_.size()}); !done) return done.error();
+  if (auto filled = weight->fill(info, source, weight->copy_.data(), team); !filled) return filled.error();
   return weight;
 }
 
-/// Reads some panels at a time, so that they are still in the cache when they are laid out.
-Result<void> HostWeight::fill(const graph::WeightInfo& info, const backend::WeightSource& source) {
-  const std::uint64_t matrices = info.ne[2] * info.ne[3], unit = in_panels() ? static_cast<std::uint64_t>(panel_.rows) : 1;
-  const std::size_t some = std::max<std::size_t>(kPiece / (stride_ * unit), 1) * unit;
-  if (!in_panels()) {
-    for (std::uint64_t at = 0; at < source.bytes; at += kLargePiece) {
-      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(kLargePiece, source.bytes - at));
-      if (auto read = source.read(at, source.room.subspan(static_cast<std::size_t>(at), count)); !read) return read;
-    }
-    return {};
+/// What threads share while they take a weight in.
+struct HostWeight::Filling {
+  const HostWeight& weight;
+  const graph::WeightInfo& info;
+  const backend::WeightSource& source;
+  std::byte* to;
+  std::size_t units;  ///< of rows, of all matrices
+  std::mutex mutex;
+  Result<void> result;               ///< guarded by the mutex: the first failure
+  std::atomic<bool> failed = false;  ///< the others need not go on
+
+  /// The row that a unit begins with; units begin anew with every matrix.
+  std::size_t row(std::size_t unit) const {
+    const std::size_t each = row_units(weight.rows_);
+    return unit / each * weight.rows_ + unit % each * kRowUnit;
   }
+  void take(Share share) {
+    if (failed) return;
+    const Range mine = share.of(units);
+    auto filled = weight.fill_rows(*this, row(mine.begin), row(mine.end));
+    if (filled) return;
+    failed = true;
+    std::lock_guard lock(mutex);
+    if (result) result = std::move(filled);
+  }
+};
+
+Result<void> HostWeight::fill(const graph::WeightInfo& info, const backend::WeightSource& source, std::byte* to, Team& team) {
+  data_ = to;
+  const auto matrices = static_cast<std::size_t>(info.ne[2] * info.ne[3]);
+  Filling filling{*this, info, source, to, matrices * row_units(rows_), {}, {}};
+  if (matrices * rows_ * stride_ <= kPiece) return fill_rows(filling, 0, matrices * rows_);
+  if (auto started = team.start(); !started) return started;
+  const int parts = team.parts(kGrain);
+  team.run({&parts, 1}, [](void* context, std::size_t, Share share) { static_cast<Filling*>(context)->take(share); }, &filling);
+  return std::move(filling.result);
+}
+
+/// Rows [first, end) of all matrices'. Reads some panels at a time, so that they are still in the cache when they are laid out.
+Result<void> HostWeight::fill_rows(const Filling& filling, std::size_t first, std::size_t end) const {
+  const std::size_t unit = in_panels() ? static_cast<std::size_t>(panel_.rows) : 1;
+  const std::size_t some = std::max<std::size_t>((in_panels() ? kPiece : kLargePiece) / (stride_ * unit), 1) * unit;
   std::vector<std::byte> piece;
-  if (auto grown = backend::grow(piece, std::min(some, rows_) * stride_, std::byte{0}, info.name); !grown) return grown;
-  for (std::uint64_t first = 0; first < matrices * rows_; first += rows_)
-    for (std::size_t row = 0; row < rows_; row += some) {
-      const std::size_t count = std::min(some, rows_ - row), begin = static_cast<std::size_t>(first + row) * stride_;
-      if (auto read = source.read(begin, std::span(piece).first(count * stride_)); !read) return read;
-      std::byte* to = source.room.data() + begin;
-      std::size_t r = 0;
-      for (; r + unit <= count; r += unit) panel_.make(piece.data() + r * stride_, stride_, k_, to + r * stride_);
-      std::copy_n(piece.data() + r * stride_, (count - r) * stride_, to + r * stride_);
-    }
+  const std::size_t most = in_panels() ? std::min(some, end - first) * stride_ : 0;
+  if (auto grown = backend::grow(piece, most, std::byte{0}, filling.info.name); !grown) return grown;
+  while (first < end) {
+    const std::size_t count = std::min({some, end - first, rows_ - first % rows_});
+    std::byte* to = filling.to + first * stride_;
+    const std::span<std::byte> read(in_panels() ? piece.data() : to, count * stride_);
+    if (auto done = filling.source.read(first * stride_, read); !done) return done;
+    std::size_t r = 0;
+    for (; in_panels() && r + unit <= count; r += unit)
+      panel_.make(piece.data() + r * stride_, stride_, k_, to + r * stride_);
+    if (in_panels()) std::copy_n(piece.data() + r * stride_, (count - r) * stride_, to + r * stride_);
+    first += count;
+  }
   return {};
 }
 

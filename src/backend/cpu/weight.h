@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "backend/backend.h"
+#include "backend/cpu/team.h"
 #include "base/platform.h"
 #include "kernels/cpu/kernels.h"
 
@@ -21,8 +22,9 @@ Result<void> supports(const kernels::IsaKernels& isa, const graph::Graph& graph,
 /// Borrowed from the mapped file, or a copy; in the source's room its rows lie in panels where kernels take them so.
 class HostWeight final : public backend::Weight {
  public:
+  /// The team takes in what is copied, each thread the rows that it multiplies first. It may not be running a job.
   static Result<std::unique_ptr<HostWeight>> make(const kernels::IsaKernels& isa, const graph::WeightInfo& info,
-                                                  const backend::WeightSource& source);
+                                                  const backend::WeightSource& source, Team& team);
   std::uint64_t bytes() const override { return copy_.size(); }
   const std::byte* data() const { return data_; }
   bool in_panels() const { return panel_.rows > 0; }
@@ -33,7 +35,9 @@ class HostWeight final : public backend::Weight {
  private:
   /// Rows of each matrix that lie in panels.
   std::size_t panel_rows() const { return rows_ - rows_ % static_cast<std::size_t>(panel_.rows); }
-  Result<void> fill(const graph::WeightInfo& info, const backend::WeightSource& source);
+  struct Filling;
+  Result<void> fill(const graph::WeightInfo& info, const backend::WeightSource& source, std::byte* to, Team& team);
+  Result<void> fill_rows(const Filling& filling, std::size_t first, std::size_t end) const;
 
   kernels::PanelFormat panel_;
   std::size_t rows_ = 0, stride_ = 0;  ///< of a matrix
