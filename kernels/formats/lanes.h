@@ -55,6 +55,13 @@ template <class Word>
   return {{a, b, c, d}};
 }
 
+/// Words whose bit `from` becomes bit `to`.
+template <int from, int to, class Word>
+[[gnu::always_inline]] static inline Word moved(Word words) {
+  if constexpr (from < to) return words << (to - from);
+  else return words >> (from - to);
+}
+
 /// Codes 4 i to 4 i + 3 of 32 nibbles, of rows side by side: number n in the low half of byte `at` + n of each block, number
 /// 16 + n in its high half.
 template <int i, class Rows>

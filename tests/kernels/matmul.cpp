@@ -192,7 +192,7 @@ TEST_CASE("products of many rows take them in cached parts without a trace") {
 }
 
 TEST_CASE("products of many tokens are the same to the bit with scratch and without") {
-  // Panels of 16 or 8 rows, in pairs and alone, and rows that are left; eight tokens, four, two and one.
+  // Panels of 16, 8 or 4 rows, in pairs and alone, and rows that are left; eight tokens, four, two and one.
   constexpr int kRows = 61, kTokens = 23;
   std::mt19937 random(12);
   for (const IsaKernels* isa : machine_tables())

@@ -133,7 +133,7 @@ template <class V, int R, int T, int N, int at_once, class Word, class Activatio
       decltype(word(Index<0>(), at)) codes[R];
       unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r] = word(r, at); });
       unroll<T>([&](auto t) __attribute__((always_inline)) {
-        const typename V::Ints x = V::set_ints(q(t, at));
+        const auto x = V::set_ints(q(t, at));
         unroll<R>([&](auto r) __attribute__((always_inline)) { sum[r][t] = V::add_words(sum[r][t], codes[r], x); });
       });
     });

@@ -40,6 +40,9 @@ struct Traits256 {
     if constexpr (has_mins) return Unpack::most;
     return 128;
   }();
+  /// Whether codes of stored rows are written down less their zero point: where products take signed ones as they are.
+  static constexpr bool centres = requires(typename V::Words w) { Unpack::has_words; Unpack::zero_point; V::template less<1>(w); };
+  static constexpr Minima written_minima = centres ? Minima::none : minima;
   static constexpr int at_once = V::template words_at_once<most>;  ///< words whose products one sum can hold
   /// What is joined, times the scale.
   static constexpr int minimum = [] {
@@ -176,7 +179,7 @@ struct PanelProduct256 {
       Ints min[R];
       unroll<R>([&](auto r) __attribute__((always_inline)) { min[r] = w[r].template min_pair<h, X::pairs>(); });
       unroll<T>([&](auto t) __attribute__((always_inline)) {
-        const Ints sums = V::set_ints(x.sums(t, b, h));
+        const auto sums = V::set_ints(x.sums(t, b, h));
         unroll<R>([&](auto r) __attribute__((always_inline)) { dot[r][t] = V::add_pairs(dot[r][t], min[r], sums); });
       });
     });
@@ -191,7 +194,7 @@ struct PanelProduct256 {
           [&](auto r, auto i) __attribute__((always_inline)) {
             return V::template codes<Source::is_signed>(w[r].word(number<words>(g, i)));
           },
-          [&](auto t, auto i) __attribute__((always_inline)) { return x.word(t, b, words * g + i); },
+          [&](auto t, auto i) __attribute__((always_inline)) { return x.word(t, b, number<words>(g, i)); },
           [](auto, auto) __attribute__((always_inline)) { return V::begin(V::no_ints()); },
           [&](auto r, auto t, auto products) __attribute__((always_inline)) {
             dot[r][t] = V::add_scaled(dot[r][t], products, w[r].scale(g));
@@ -213,9 +216,14 @@ template <class V, class Block, class Unpack>
 struct DecodedPanel256 {
   using Traits = Traits256<V, Block, Unpack>;
   static constexpr int rows = V::panel_rows, groups = Traits::groups;
-  using Source = DecodedRows256<V, groups, Traits::minima, Traits::is_signed, Traits::at_once>;
+  using Source = DecodedRows256<V, groups, Traits::written_minima, Traits::is_signed, Traits::at_once>;
   using Out = typename Source::Block;
   using Layout = Interleaved<V, Block, Unpack>;
+
+  static typename V::Words centred(typename V::Words codes) {
+    if constexpr (Traits::centres) return V::template less<Unpack::zero_point>(codes);
+    else return codes;
+  }
 
   /// Of a panel of stored rows. The one `next` panels behind it comes nearer meanwhile.
   static void write_panel(const void* panel, int blocks, int next, void* to) {
@@ -223,7 +231,7 @@ struct DecodedPanel256 {
       const StoredRows256<V, Block, Unpack> from(panel, blocks, b);
       Out& out = static_cast<Out*>(to)[b];
       Layout::fetch(panel, b, static_cast<std::ptrdiff_t>(next) * blocks * Layout::bytes);
-      unroll<64>([&](auto i) __attribute__((always_inline)) { V::store_words(out.codes[i], from.word(i)); });
+      unroll<64>([&](auto i) __attribute__((always_inline)) { V::store_words(out.codes[i], centred(from.word(i))); });
       unroll<groups>([&](auto g) __attribute__((always_inline)) { V::store_ints(out.scale[g], from.scale(g)); });
       if constexpr (Source::kind != Minima::none)
         unroll<groups / 2>([&](auto h) __attribute__((always_inline)) {
@@ -265,16 +273,16 @@ struct DecodedPanel256 {
     alignas(64) std::int16_t pairs[16][rows][2];
     V::template transpose<64>(reinterpret_cast<const std::uint8_t*>(words), reinterpret_cast<std::uint8_t*>(pairs));
     unroll<8>([&](auto g) __attribute__((always_inline)) {
-      const typename V::Ints scales = V::load_ints(pairs[g]);
+      const typename V::Ints scales = V::load_pairs(pairs[g]);
       V::store_ints(out.scale[g * groups / 8], V::even_words(scales));
       if constexpr (groups == 16) V::store_ints(out.scale[2 * g + 1], V::odd_words(scales));
     });
     const auto min = [&](int g) __attribute__((always_inline)) {  // of a pair of groups of 16
-      const typename V::Ints pair = V::load_ints(pairs[Traits::has_mins ? 8 + g : g]);
+      const typename V::Ints pair = V::load_pairs(pairs[Traits::has_mins ? 8 + g : g]);
       if constexpr (Traits::has_dmin) return pair;
       else return V::words_times(pair, Traits::minimum);
     };
-    if constexpr (Traits::minima != Minima::none)
+    if constexpr (Source::kind != Minima::none)
       unroll<groups / 2>([&](auto g) __attribute__((always_inline)) {
         if constexpr (groups == 16) V::store_ints(out.min[g], min(g));
         else V::store_ints(out.min[g], V::pair_evens(min(2 * g), min(2 * g + 1)));

@@ -143,7 +143,7 @@ struct PanelProduct32 {
     constexpr int halves = Kind::scales, words = 8 / halves;
     // The sum of a part's activations, or of half of them, times `times`.
     const auto of_sums = [&](auto half, auto t) __attribute__((always_inline)) {
-      const Ints sums = V::set_ints(x.sums(t, p, X::multiplied ? half : 0));
+      const Ints sums = V::set_ints(static_cast<int>(x.sums(t, p, Index<X::multiplied ? half : 0>())));
       if constexpr (X::multiplied) return sums;
       constexpr unsigned low = static_cast<std::uint16_t>(halves == 1 || half == 0 ? Kind::times : 0),
                          high = static_cast<std::uint16_t>(halves == 1 || half == 1 ? Kind::times : 0);
@@ -160,7 +160,7 @@ struct PanelProduct32 {
           [&](auto r, auto i) __attribute__((always_inline)) {
             return V::template codes<Kind::is_signed>(w[r].template word<words * half + i>());
           },
-          [&](auto t, auto i) __attribute__((always_inline)) { return x.word(t, p, words * half + i); },
+          [&](auto t, auto i) __attribute__((always_inline)) { return x.word(t, p, Index<words * half + i>()); },
           [&](auto r, auto t) __attribute__((always_inline)) { return V::begin(dot[r][t]); },
           [&](auto r, auto t, auto products) __attribute__((always_inline)) { dot[r][t] = V::end(dot[r][t], products); });
       unroll<T>([&](auto t) __attribute__((always_inline)) {

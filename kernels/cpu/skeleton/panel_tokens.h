@@ -8,8 +8,18 @@
 
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/skeleton/panel.h"
+#include "kernels/cpu/skeleton/unroll.h"
 
 namespace strata::kernels {
+
+/// A word of activations as a vocabulary gets it: its value, or for those that multiply with one lane of a vector, where the
+/// vector begins. (The three others may lie behind what is meant for products, but never outside of it and what follows it.)
+template <int lane_>
+struct OneOfFour {
+  static constexpr int lane = lane_;
+  const void* four;
+  [[gnu::always_inline]] operator std::int32_t() const { return int_at(static_cast<const char*>(four) + 4 * lane); }
+};
 
 /// T tokens of blocks of `Elements`, where they lie. In block b word(t, b, i) are four q; sums(t, b, h) are pair h of
 /// `pairs` of sums, here of 16.
@@ -18,8 +28,14 @@ struct TokenRows {
   static constexpr int pairs = Elements / 32;
   static constexpr bool multiplied = false;
   View x[T];
-  [[gnu::always_inline]] std::int32_t word(int t, int b, int i) const { return int_at(x[t].q + Elements * b + 4 * i); }
-  [[gnu::always_inline]] std::int32_t sums(int t, int b, int h) const { return int_at(x[t].sums + Elements / 16 * b + 2 * h); }
+  template <int i>
+  [[gnu::always_inline]] OneOfFour<i % 4> word(int t, int b, Index<i>) const {
+    return {x[t].q + Elements * b + 16 * (i / 4)};
+  }
+  template <int h>
+  [[gnu::always_inline]] OneOfFour<h % 4> sums(int t, int b, Index<h>) const {
+    return {x[t].sums + Elements / 16 * b + 8 * (h / 4)};
+  }
   [[gnu::always_inline]] float d(int t, int b) const { return x[t].d[b]; }
 };
 
@@ -39,8 +55,14 @@ struct PackedTokens {
   static constexpr bool multiplied = Block::multiplied;
   const Block* blocks;
   int lane;
-  [[gnu::always_inline]] std::int32_t word(int t, int b, int i) const { return blocks[b].words[i][lane + t]; }
-  [[gnu::always_inline]] std::int32_t sums(int t, int b, int h) const { return blocks[b].sums[h][lane + t]; }
+  template <int t>
+  [[gnu::always_inline]] OneOfFour<t % 4> word(Index<t>, int b, int i) const {
+    return {blocks[b].words[i] + lane + t / 4 * 4};
+  }
+  template <int t>
+  [[gnu::always_inline]] OneOfFour<t % 4> sums(Index<t>, int b, int h) const {
+    return {blocks[b].sums[h] + lane + t / 4 * 4};
+  }
   [[gnu::always_inline]] float d(int t, int b) const { return blocks[b].d[lane + t]; }
 };
 

@@ -57,7 +57,7 @@ struct Simd<V, formats::Q3_K> {
   static auto word(const Rows& b) {
     constexpr int quarter = j % 2 * 2 + i / 8;
     const auto low = b.word(offsetof(Block, q) + 32 * (j / 2) + 4 * (i % 8)) >> 2 * quarter & 0x03030303u;
-    return low | (b.word(offsetof(Block, high) + 4 * (i % 8)) >> (2 * j + i / 8) & 0x01010101u) << 2;
+    return low | (formats::moved<2 * j + i / 8, 2>(b.word(offsetof(Block, high) + 4 * (i % 8))) & 0x04040404u);
   }
 
   using Tile = Tile256<V, Block, Simd>;

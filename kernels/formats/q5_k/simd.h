@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels/formats/lanes.h"
 #include "kernels/formats/packed_scales.h"
 #include "kernels/formats/q5_k/q5_k.h"
 #include "kernels/formats/simd.h"
@@ -44,7 +45,7 @@ struct Simd<V, formats::Q5_K> {
   template <int j, int i, class Rows>
   static auto word(const Rows& b) {
     const auto low = b.word(offsetof(Block, q) + 32 * j + 4 * (i % 8)) >> 4 * (i / 8) & 0x0f0f0f0fu;
-    return low | (b.word(offsetof(Block, high) + 4 * (i % 8)) >> (2 * j + i / 8) & 0x01010101u) << 4;
+    return low | (formats::moved<2 * j + i / 8, 4>(b.word(offsetof(Block, high) + 4 * (i % 8))) & 0x10101010u);
   }
 
   using Tile = Tile256<V, Block, Simd>;

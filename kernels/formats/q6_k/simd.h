@@ -43,7 +43,7 @@ struct Simd<V, formats::Q6_K> {
   static auto word(const Rows& b) {
     constexpr int half = j / 2, quarter = j % 2 * 2 + i / 8;
     const auto low = b.word(offsetof(Block, low) + 64 * half + 32 * (quarter % 2) + 4 * (i % 8)) >> 4 * (quarter / 2) & 0x0f0f0f0fu;
-    return low | (b.word(offsetof(Block, high) + 32 * half + 4 * (i % 8)) >> 2 * quarter & 0x03030303u) << 4;
+    return low | (formats::moved<2 * quarter, 4>(b.word(offsetof(Block, high) + 32 * half + 4 * (i % 8))) & 0x30303030u);
   }
 
   using Tile = Tile256<V, Block, Simd>;

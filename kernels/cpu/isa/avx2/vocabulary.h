@@ -388,6 +388,7 @@ struct Avx2 {
   static F as_floats(Words w) { return _mm256_castsi256_ps((__m256i)w); }
   static Ints set_ints(int a) { return _mm256_set1_epi32(a); }
   static Ints load_ints(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
+  static Ints load_pairs(const void* p) { return load_ints(p); }
   static void store_ints(void* p, Ints a) { store256(p, a); }
   static Ints even_words(Ints a) { return _mm256_blend_epi16(a, _mm256_slli_epi32(a, 16), 0xaa); }
   static Ints pair_evens(Ints a, Ints b) { return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa); }

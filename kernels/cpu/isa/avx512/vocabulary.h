@@ -370,6 +370,7 @@ struct Avx512 {
   static F as_floats(Words w) { return _mm512_castsi512_ps((__m512i)w); }
   static Ints set_ints(int a) { return _mm512_set1_epi32(a); }
   static Ints load_ints(const void* p) { return _mm512_load_si512(p); }
+  static Ints load_pairs(const void* p) { return load_ints(p); }
   static void store_ints(void* p, Ints a) { _mm512_store_si512(p, a); }
   /// Of pairs of 16-bit numbers.
   static Ints even_words(Ints a) { return _mm512_srai_epi32(_mm512_slli_epi32(a, 16), 16); }

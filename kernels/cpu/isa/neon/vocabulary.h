@@ -55,6 +55,10 @@ struct Neon {
     const float32x2_t x = vadd_f32(vget_low_f32(a), vget_high_f32(a));
     return vget_lane_f32(x, 0) + vget_lane_f32(x, 1);
   }
+  /// Into the second-level cache. (GCC drops calls of what only prefetches, so it must be inlined.)
+  [[gnu::always_inline]] static void fetch(const void* p, std::ptrdiff_t bytes) {
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes)), 0, 2);
+  }
 
   // Integer sums, one to a float lane.
   using Ints = int32x4_t;
@@ -121,11 +125,10 @@ struct Neon {
   }
   static Bytes either(Bytes a, Bytes b) { return {vorrq_s8(a.lower, b.lower), vorrq_s8(a.upper, b.upper)}; }
   template <Code C, int Zero>
-  static constexpr int excess = 0;
+  static constexpr int excess = Zero;
   template <Code C, int Zero>
   static Weights prepare(Bytes b) {
-    if constexpr (Zero == 0) return b;
-    return {vsubq_s8(b.lower, vdupq_n_s8(Zero)), vsubq_s8(b.upper, vdupq_n_s8(Zero))};
+    return b;
   }
   template <Code C>
   static Ints dot(Weights w, const std::int8_t* q) {
@@ -162,6 +165,15 @@ struct Neon {
       return {float32x4_t{at(0), at(1), at(2), at(3)}, float32x4_t{at(4), at(5), at(6), at(7)}};
     }
     static Ints sums_of_32(const std::int16_t* p) { return {vpaddlq_s16(vld1q_s16(p)), vpaddlq_s16(vld1q_s16(p + 8))}; }
+    static Halves sums_of_16(const std::int16_t* p) {
+      const int16x8_t a = vld1q_s16(p), b = vld1q_s16(p + 8), first = vuzp1q_s16(a, b), second = vuzp2q_s16(a, b);
+      return {{vmovl_s16(vget_low_s16(first)), vmovl_high_s16(first)}, {vmovl_s16(vget_low_s16(second)), vmovl_high_s16(second)}};
+    }
+    /// a - factor * b
+    template <int factor>
+    static Ints less_times(Ints a, Ints b) {
+      return {vmlsq_n_s32(a.lower, b.lower, factor), vmlsq_n_s32(a.upper, b.upper, factor)};
+    }
   };
   static Octet::Ints eight_sums(const Ints (&d)[8]) {
     return {sums(d[0], d[1], d[2], d[3]), sums(d[4], d[5], d[6], d[7])};
@@ -320,6 +332,135 @@ struct Neon {
       sum = vdotq_s32(sum, vreinterpretq_s8_u8(second.v[i]), vld1q_s8(q + 64 + 16 * i));
     }
     return sum;
+  }
+  // A panel of 4 rows: word w of row r, four codes, in lane r of vector w. A product multiplies it with any lane of a vector
+  // of activations, so that these are loaded four words at a time and never broadcast.
+  static constexpr int panel_rows = 4, panels_32 = 2, panel_tokens_32 = 4;
+  static constexpr bool signed_panels = true;
+  template <int>
+  static constexpr int panels_256 = 2;
+  template <int>
+  static constexpr int panel_tokens_256 = 4;
+  template <Code C>
+  static void store_bytes(Weights w, std::uint8_t* to) {
+    vst1q_u8(to, vreinterpretq_u8_s8(w.lower));
+    vst1q_u8(to + 16, vreinterpretq_u8_s8(w.upper));
+  }
+  static void store_codes(const Codes& u, std::uint8_t* to) {
+    for (int i = 0; i < 4; ++i) vst1q_u8(to + 16 * i, u.v[i]);
+  }
+  static void store_codes(const Signed& w, std::uint8_t* to) {
+    for (int i = 0; i < 4; ++i) vst1q_u8(to + 16 * i, vreinterpretq_u8_s8(w.v[i]));
+  }
+  static void store_scales(Scales s, std::int16_t* to) {
+    vst1q_s16(to, s.lower);
+    vst1q_s16(to + 8, s.upper);
+  }
+  static void store_scales(NoScales, std::int16_t* to) { store_scales(Scales{vdupq_n_s16(1), vdupq_n_s16(1)}, to); }
+  static void store_mins(Mins m, std::int16_t* to) { store_scales(m, to); }
+  /// Four words at row(0) to row(3): to[stride * w + t] is word w of row t.
+  template <class Row>
+  [[gnu::always_inline]] static void transpose_4(const Row& row, std::int32_t* to, int stride) {
+    const auto at = [&](int r) __attribute__((always_inline)) {
+      return vreinterpretq_s32_u8(vld1q_u8(reinterpret_cast<const std::uint8_t*>(row(r))));
+    };
+    const int32x4_t a = at(0), b = at(1), c = at(2), d = at(3);
+    const int32x4_t ac = vzip1q_s32(a, c), bd = vzip1q_s32(b, d), ac2 = vzip2q_s32(a, c), bd2 = vzip2q_s32(b, d);
+    vst1q_s32(to, vzip1q_s32(ac, bd));
+    vst1q_s32(to + stride, vzip2q_s32(ac, bd));
+    vst1q_s32(to + 2 * stride, vzip1q_s32(ac2, bd2));
+    vst1q_s32(to + 3 * stride, vzip2q_s32(ac2, bd2));
+  }
+  template <int Bytes>
+  static void transpose(const std::uint8_t* from, std::uint8_t* to) {
+    for (int i = 0; i < Bytes; i += 16)
+      transpose_4([&](int r) { return from + Bytes * r + i; }, reinterpret_cast<std::int32_t*>(to + 4 * i), 4);
+  }
+  template <class Row>
+  static void transpose_8(const Row& row, std::int32_t* to) {
+    for (int t = 0; t < 8; t += 4)
+      for (int w = 0; w < 8; w += 4)
+        transpose_4([&](int r) { return reinterpret_cast<const std::uint8_t*>(row(t + r)) + 4 * w; }, to + 8 * w + t, 8);
+  }
+  using Words [[gnu::vector_size(16)]] = std::uint32_t;
+  static Words make_words(Ints a) { return (Words)a; }
+  static void store_words(void* p, Words w) { store_ints(p, (Ints)w); }
+  template <bool>
+  static int8x16_t codes(Words w) {
+    return (int8x16_t)w;
+  }
+  /// The bytes of words less a number.
+  template <int number>
+  static Words less(Words w) {
+    return (Words)vsubq_s8((int8x16_t)w, vdupq_n_s8(number));
+  }
+  static Words look_up(Words nibbles, const std::int8_t* table) { return (Words)vqtbl1q_s8(vld1q_s8(table), (uint8x16_t)nibbles); }
+  /// Byte B of each word, a signed number.
+  template <int B>
+  static int16x4_t bytes_of(Words w) {
+    const uint8x16_t order = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+    const int8x16_t by_byte = vqtbl1q_s8((int8x16_t)w, order);
+    const int16x8_t two = B < 2 ? vmovl_s8(vget_low_s8(by_byte)) : vmovl_high_s8(by_byte);
+    return B % 2 ? vget_high_s16(two) : vget_low_s16(two);
+  }
+  template <int Byte>
+  static Ints scale_of(Words w) {
+    return vmovl_s16(bytes_of<Byte>(w));
+  }
+  /// Pairs of 16-bit numbers have the first of all rows before the second of all rows.
+  static Ints pairs_of(int16x4_t first, int16x4_t second) { return vreinterpretq_s32_s16(vcombine_s16(first, second)); }
+  static int16x4_t firsts(Ints pairs) { return vget_low_s16(vreinterpretq_s16_s32(pairs)); }
+  static int16x4_t seconds(Ints pairs) { return vget_high_s16(vreinterpretq_s16_s32(pairs)); }
+  template <int A, int B>
+  static Ints words_of(Words w) {
+    return pairs_of(bytes_of<A>(w), bytes_of<B>(w));
+  }
+  static Ints load_pairs(const void* p) {
+    const int16x4x2_t rows = vld2_s16(static_cast<const std::int16_t*>(p));
+    return pairs_of(rows.val[0], rows.val[1]);
+  }
+  static Ints even_words(Ints pairs) { return vmovl_s16(firsts(pairs)); }
+  static Ints odd_words(Ints pairs) { return vmovl_s16(seconds(pairs)); }
+  static Ints pair_evens(Ints a, Ints b) { return pairs_of(firsts(a), firsts(b)); }
+  static Ints words_times(Ints pairs, int factor) {
+    return vreinterpretq_s32_s16(vmulq_n_s16(vreinterpretq_s16_s32(pairs), static_cast<std::int16_t>(factor)));
+  }
+  static F low_halves(Words w) { return vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32((uint32x4_t)w))); }
+  static F high_halves(Words w) { return vcvt_f32_f16(vreinterpret_f16_u16(vshrn_n_u32((uint32x4_t)w, 16))); }
+  static Words widen_bytes(const void* p) {
+    std::uint32_t four;
+    std::memcpy(&four, p, sizeof four);
+    return (Words)vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+  }
+  static F as_floats(Words w) { return (F)w; }
+  static Ints load_ints(const void* p) { return vld1q_s32(static_cast<const std::int32_t*>(p)); }
+  static void store_ints(void* p, Ints a) { vst1q_s32(static_cast<std::int32_t*>(p), a); }
+  static Ints set_ints(int a) { return vdupq_n_s32(a); }
+  /// One of four activation words, as products take it.
+  template <int lane>
+  struct Lane {
+    int32x4_t words;
+  };
+  template <class Word, int lane = Word::lane>
+  static Lane<lane> set_ints(Word word) {
+    return {vreinterpretq_s32_u8(vld1q_u8(static_cast<const std::uint8_t*>(word.four)))};
+  }
+  using Narrow = Ints;
+  template <int>
+  static constexpr int words_at_once = 64;
+  static Narrow begin(Ints sum) { return sum; }
+  static Ints end(Ints, Narrow sum) { return sum; }
+  static Ints add_scaled(Ints sum, Narrow a, Ints scale) { return vmlaq_s32(sum, a, scale); }
+  static Ints add_words(Ints sum, int8x16_t codes, Ints q) { return vdotq_s32(sum, codes, vreinterpretq_s8_s32(q)); }
+  template <int lane>
+  static Ints add_words(Ints sum, int8x16_t codes, Lane<lane> q) {
+    return vdotq_laneq_s32(sum, codes, vreinterpretq_s8_s32(q.words), lane);
+  }
+  static Ints add_pairs(Ints sum, Ints pairs, Ints sums) { return add_pairs(sum, pairs, Lane<0>{sums}); }
+  template <int lane>
+  static Ints add_pairs(Ints sum, Ints pairs, Lane<lane> sums) {
+    const int16x8_t of_x = vreinterpretq_s16_s32(sums.words);
+    return vmlal_laneq_s16(vmlal_laneq_s16(sum, firsts(pairs), of_x, 2 * lane), seconds(pairs), of_x, 2 * lane + 1);
   }
   static Ints dot_sums(Mins m, const std::int16_t* sums) {
     const int16x8_t a = vld1q_s16(sums), b = vld1q_s16(sums + 8);
