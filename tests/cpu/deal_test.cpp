@@ -1,7 +1,6 @@
 // Owns: the proof that threads are dealt the rows that they took in, and kept to the processors that were chosen for them.
 #include <algorithm>
 #include <atomic>
-#include <set>
 #include <thread>
 #include <vector>
 

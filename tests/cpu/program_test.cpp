@@ -1,4 +1,5 @@
 // Owns: the proof of what the cpu device promises besides its results: errors, borrowed weights, transfers, state.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <thread>
@@ -109,6 +110,49 @@ TEST_CASE("weights are borrowed where they are mapped, else read") {
   auto failed = device->load(info, source);
   REQUIRE(!failed);
   CHECK(failed.error().message == "gone");
+}
+
+TEST_CASE("rows that are quantised at once give the bits of rows that are written first") {
+  using Activation = Tensor (Graph::*)(Tensor, Tensor);
+  for (const TensorType type : {TensorType::q4_k, TensorType::q8_0, TensorType::f32})
+    for (const Activation activation : {&Graph::swiglu, &Graph::geglu, &Graph::swiglu_clamped, &Graph::sigmoid_gate}) {
+      CAPTURE(type_name(type));
+      Model m;
+      Graph& g = m.graph;
+      g.tensors.push_back({graph::Rows::tokens, graph::Element::f32, 1, kEmbedding, 0, -1});
+      constexpr std::uint64_t e = kEmbedding, wide = 2 * e;
+      const Tensor h = g.rms_norm({0}, m.add("norm", TensorType::f32, {e, 1, 1, 1}, 1), 1e-6f);
+      const Tensor gate = g.linear(h, m.add("gate", type, {e, wide, 1, 1})), up = g.linear(h, m.add("up", type, {e, wide, 1, 1}));
+      const Tensor inner = (g.*activation)(gate, up);
+      g.hidden = g.linear(inner, m.add("down", type, {wide, e, 1, 1}));
+      REQUIRE(!g.error());
+      graph::Stage stage{0, std::vector<int>(g.nodes.size()), {0}, {}};
+      std::iota(stage.nodes.begin(), stage.nodes.end(), 0);
+      const auto device = open_cpu(2);
+      const LoadedWeights weights(m, *device);
+      const auto state = device->make_state({}).value_or_throw();
+      std::mt19937 random(3);
+      std::normal_distribution<float> normal;
+      std::vector<float> x(5 * e);
+      for (float& value : x) value = normal(random);
+      const std::vector<std::int32_t> tokens(5, 0), positions{0, 1, 2, 3, 4};
+      const backend::SequenceStep sequence{0, 5, 0, {}, {}, 0};
+      // What is exported must be written.
+      std::vector<std::vector<float>> seen;
+      for (const std::vector<int>& also : {std::vector<int>{}, {h.id}, {inner.id}, {h.id, inner.id}}) {
+        stage.exports = also;
+        stage.exports.push_back(g.hidden.id);
+        const auto program = device->compile(g, stage, weights.all(), {5, 5}).value_or_throw();
+        REQUIRE(program->write(0, x));
+        REQUIRE(program->run({tokens, positions, {}, {&sequence, 1}}, *state));
+        seen.emplace_back(5 * e);
+        REQUIRE(program->read(g.hidden.id, seen.back()));
+        CHECK(seen.back() == seen.front());
+        std::vector<float> written(5 * wide);
+        for (int tensor : also) CHECK(program->read(tensor, std::span(written).first(5 * g.info({tensor}).width())));
+      }
+      CHECK(std::any_of(seen[0].begin(), seen[0].end(), [](float value) { return value != 0; }));
+    }
 }
 
 TEST_CASE("a weight of another device is refused") {

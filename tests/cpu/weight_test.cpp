@@ -49,7 +49,7 @@ struct Stored {
     out.bytes = bytes.size();
     out.room = room;
     out.read = [this](std::uint64_t offset, std::span<std::byte> to) -> Result<void> {
-      REQUIRE(offset + to.size() <= bytes.size());
+      if (offset + to.size() > bytes.size()) return Error{ErrorCode::io, "beyond the end"};
       std::memcpy(to.data(), bytes.data() + offset, to.size());
       std::lock_guard lock(mutex);
       readers.insert(std::this_thread::get_id());

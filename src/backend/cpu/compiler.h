@@ -2,13 +2,14 @@
 // The operations themselves are in ops_*.cpp, one member function each. Runs nothing.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -87,14 +88,11 @@ class Compiler {
   }
   /// Calls that take long are cut finer than there are threads.
   static constexpr int kOnce = 1, kFine = 4;
-  void add(std::initializer_list<Access> accesses, int grain, std::function<void(const StepView&, Share)> run) {
-    add(std::vector<Access>(accesses), grain, std::move(run));
-  }
   void add(std::vector<Access> accesses, int grain, std::function<void(const StepView&, Share)> run);
   /// A call of `run(view, share, item)` for every piece of the cut.
   template <class F>
-  void add_items(Cut cut, std::initializer_list<Access> accesses, F run) {
-    add(accesses, kOnce, [cut, run](const StepView& view, Share share) {
+  void add_items(Cut cut, std::vector<Access> accesses, F run) {
+    add(std::move(accesses), kOnce, [cut, run](const StepView& view, Share share) {
       Range range = share.of(view.rows(cut.rows) * static_cast<std::size_t>(cut.units));
       for (std::size_t i = range.begin; i < range.end; ++i) run(view, share, i);
     });
@@ -142,14 +140,41 @@ class Compiler {
   void expert_linear(const Group& group);
 
   // --- quantised activations: one copy per tensor, format and row length, from its first use to its last
-  using ActivationKey = std::tuple<int, kernels::ActivationFormat, int>;  ///< storage, format, elements of a row
+  struct ActivationKey {
+    int storage;
+    kernels::ActivationFormat format;
+    int k;  ///< elements of a row
+    auto operator<=>(const ActivationKey&) const = default;
+  };
   struct ActivationUse {
     int last_group = 0;
     std::size_t offset = graph::Arena::npos;
     std::size_t bytes = 0;
   };
   ActivationKey activation_key(const Node& n) const;
+  /// How all readers of a node's output take it, where they are products that quantise it alike.
+  std::optional<ActivationKey> quantised_only(const Node& n) const;
+  /// Where the rows of `key` lie, which are made of `x`; takes room for them the first time.
+  ActivationRows place_activation(const ActivationKey& key, const Array& x);
   void release_activations();
+  /// A call that computes rows of `y` and quantises them while they are in the cache: nobody reads them as floats.
+  /// `row(view, i, to)` computes the i-th run of as many floats as a row of `key` has.
+  template <class F>
+  void add_quantised(const ActivationKey& key, const Array& y, std::initializer_list<Array> inputs, F row) {
+    const auto [storage, format, k] = key;
+    const auto floats = static_cast<std::size_t>(k);
+    const ActivationRows rows = place_activation(key, y);
+    const Cut cut{y.rows, static_cast<int>(y.width() / floats)};
+    std::vector<Access> accesses{region(rows.offset, rows.bytes, true, cut)};
+    for (const Array& x : inputs) accesses.push_back(read(x, cut));
+    need_scratch(floats * sizeof(float));
+    const auto quantise = isa_.quantize[static_cast<std::size_t>(format)];
+    add_items(cut, std::move(accesses), [rows, row, k = k, quantise](const StepView& s, Share share, std::size_t i) {
+      float* x = s.scratch_of<float>(share);
+      row(s, i, x);
+      quantise(x, s.memory + rows.offset + i * rows.stride, k);
+    });
+  }
 
   const graph::Graph& graph_;
   graph::Stage stage_;  ///< nodes in the order they run

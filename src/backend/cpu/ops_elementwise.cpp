@@ -39,17 +39,19 @@ void Compiler::gather(const Node& n) {
 void Compiler::norm(const Node& n) {
   const Array x = in(n), y = out(n);
   const float eps = std::get<graph::NormParams>(n.params).eps;
-  const Cut cut = by_head(y);
+  auto run = [&](auto kernel) {
+    const auto row = [=](const StepView& s, std::size_t i, float* to) {
+      kernel(s.floats(x.offset) + i * size(x.dim), to, x.dim);
+    };
+    if (const auto key = quantised_only(n); key && key->k == x.dim) return add_quantised(*key, y, {x}, row);
+    const Cut cut = by_head(y);
+    add_items(cut, {read(x, cut), write(y, cut)},
+              [=](const StepView& s, Share, std::size_t i) { row(s, i, s.floats(y.offset) + i * size(y.dim)); });
+  };
   if (n.op == graph::Op::rms_norm)
-    add_items(cut, {read(x, cut), write(y, cut)},
-              [x, y, eps, w = vector(n.weight[0]), kernel = isa_.rms_norm](const StepView& s, Share, std::size_t i) {
-                kernel(s.floats(x.offset) + i * size(x.dim), w, eps, s.floats(y.offset) + i * size(y.dim), y.dim);
-              });
+    run([eps, w = vector(n.weight[0]), kernel = isa_.rms_norm](auto from, auto to, int count) { kernel(from, w, eps, to, count); });
   else
-    add_items(cut, {read(x, cut), write(y, cut)},
-              [x, y, eps, kernel = isa_.l2_norm](const StepView& s, Share, std::size_t i) {
-                kernel(s.floats(x.offset) + i * size(x.dim), eps, s.floats(y.offset) + i * size(y.dim), y.dim);
-              });
+    run([eps, kernel = isa_.l2_norm](auto from, auto to, int count) { kernel(from, eps, to, count); });
 }
 
 void Compiler::match_norm(const Node& n) {
@@ -102,15 +104,21 @@ void Compiler::unary(const Node& n) {
 
 void Compiler::binary(const Node& n) {
   const Array a = in(n, 0), b = in(n, 1), y = out(n);
-  const bool light = n.op == graph::Op::add || n.op == graph::Op::mul;
-  const Cut cut = follow(a, follow(b, light ? by_row(y) : by_block(y)));
-  const std::size_t piece = y.width() / size(cut.units);
   auto kernel = n.op == graph::Op::add      ? isa_.add
                 : n.op == graph::Op::mul    ? isa_.mul
                 : n.op == graph::Op::swiglu ? isa_.swiglu
                 : n.op == graph::Op::geglu  ? isa_.geglu
                 : n.op == graph::Op::swiglu_clamped ? isa_.swiglu_clamped
                                             : isa_.sigmoid_mul;
+  if (const auto key = quantised_only(n)) {
+    const int k = key->k;
+    return add_quantised(*key, y, {a, b}, [=](const StepView& s, std::size_t i, float* to) {
+      kernel(s.floats(a.offset) + i * size(k), s.floats(b.offset) + i * size(k), to, k);
+    });
+  }
+  const bool light = n.op == graph::Op::add || n.op == graph::Op::mul;
+  const Cut cut = follow(a, follow(b, light ? by_row(y) : by_block(y)));
+  const std::size_t piece = y.width() / size(cut.units);
   add_items(cut, {read(a, cut), read(b, cut), write(y, cut)}, [=](const StepView& s, Share, std::size_t i) {
     kernel(s.floats(a.offset) + i * piece, s.floats(b.offset) + i * piece, s.floats(y.offset) + i * piece,
            static_cast<int>(piece));

@@ -74,6 +74,11 @@ struct Compiler::Matrix {
   }
 };
 
+/// Whether it is a product, whose first input is multiplied in the format that goes with its weight.
+static bool takes_activation(const graph::Node& n) {
+  return n.op == graph::Op::linear || n.op == graph::Op::head_linear || n.op == graph::Op::expert_linear;
+}
+
 // --- quantised activations ---------------------------------------------------------------------------------------------
 
 Compiler::ActivationKey Compiler::activation_key(const Node& n) const {
@@ -84,7 +89,7 @@ Compiler::ActivationKey Compiler::activation_key(const Node& n) const {
 void Compiler::plan_activations(const std::vector<Group>& groups) {
   for (std::size_t g = 0; g < groups.size(); ++g)
     for (int id : groups[g])
-      if (node(id).op == graph::Op::linear || node(id).op == graph::Op::head_linear || node(id).op == graph::Op::expert_linear)
+      if (takes_activation(node(id)))
         activations_[activation_key(node(id))].last_group = static_cast<int>(g);
 }
 
@@ -98,18 +103,26 @@ void Compiler::release_activations() {
     }
 }
 
-/// The input of a product in the format of its weight; the first of the products that need it quantises it.
-ActivationRows Compiler::activation(const Node& n) {
-  const ActivationKey key = activation_key(n);
+std::optional<Compiler::ActivationKey> Compiler::quantised_only(const Node& n) const {
+  auto same = [&](int tensor) { return tensor >= 0 && graph_.info({tensor}).storage == graph_.info({n.out[0]}).storage; };
+  if (std::any_of(stage_.exports.begin(), stage_.exports.end(), same)) return std::nullopt;
+  std::optional<ActivationKey> key;
+  for (int id : stage_.nodes)
+    for (std::size_t i = 0; i < node(id).in.size(); ++i) {
+      if (!same(node(id).in[i])) continue;
+      if (i > 0 || !takes_activation(node(id)) || (key && *key != activation_key(node(id)))) return std::nullopt;
+      key = activation_key(node(id));
+    }
+  if (key && key->format == kernels::ActivationFormat::f32) return std::nullopt;
+  return key;
+}
+
+ActivationRows Compiler::place_activation(const ActivationKey& key, const Array& x) {
   const auto [storage, format, k] = key;
-  const Array x = in(n);
-  const std::size_t rows_each = x.width() / size(k), rows = capacity_.rows(x.rows) * rows_each;
-  if (format == kernels::ActivationFormat::f32)
-    return {x.offset, size(k) * sizeof(float), rows * size(k) * sizeof(float)};
-  const std::size_t stride = (kernels::activation_bytes(format, size(k)) + 63) / 64 * 64, bytes = rows * stride;
+  const std::size_t stride = (kernels::activation_bytes(format, size(k)) + 63) / 64 * 64;
+  const std::size_t bytes = capacity_.rows(x.rows) * (x.width() / size(k)) * stride;
   ActivationUse& use = activations_.at(key);
   if (use.offset != graph::Arena::npos) return {use.offset, stride, bytes};
-
   if (auto reusable = free_activations_.find(bytes); reusable != free_activations_.end()) {
     use.offset = reusable->second;
     free_activations_.erase(reusable);
@@ -117,13 +130,26 @@ ActivationRows Compiler::activation(const Node& n) {
     use.offset = reserve(bytes);
   }
   use.bytes = bytes;
-  const Cut cut{x.rows, static_cast<int>(rows_each)};
-  add_items(cut, {read(x, cut), region(use.offset, bytes, true, cut)},
-            [from = x.offset, to = use.offset, k = k, stride,
-             kernel = isa_.quantize[static_cast<std::size_t>(format)]](const StepView& s, Share, std::size_t i) {
-              kernel(s.floats(from) + i * size(k), s.memory + to + i * stride, k);
-            });
   return {use.offset, stride, bytes};
+}
+
+/// The input of a product in the format of its weight; the first of the products that need it quantises it.
+ActivationRows Compiler::activation(const Node& n) {
+  const ActivationKey key = activation_key(n);
+  const auto [storage, format, k] = key;
+  const Array x = in(n);
+  if (format == kernels::ActivationFormat::f32)
+    return {x.offset, size(k) * sizeof(float), capacity_.rows(x.rows) * x.width() * sizeof(float)};
+  const bool there = activations_.at(key).offset != graph::Arena::npos;
+  const ActivationRows rows = place_activation(key, x);
+  if (there) return rows;
+  const Cut cut{x.rows, static_cast<int>(x.width() / size(k))};
+  const auto quantise = isa_.quantize[static_cast<std::size_t>(format)];
+  add_items(cut, {read(x, cut), region(rows.offset, rows.bytes, true, cut)},
+            [from = x.offset, rows, k = k, quantise](const StepView& s, Share, std::size_t i) {
+              quantise(s.floats(from) + i * size(k), s.memory + rows.offset + i * rows.stride, k);
+            });
+  return rows;
 }
 
 Compiler::Matrix Compiler::matrix(const Node& n) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -110,6 +111,7 @@ struct HostWeight::Filling {
 };
 
 Result<void> HostWeight::fill(const graph::WeightInfo& info, const backend::WeightSource& source, std::byte* to, Team& team) {
+  assert(!in_panels() || kRowUnit % static_cast<std::size_t>(panel_.rows) == 0);  // parts of a job end with panels
   data_ = to;
   const auto matrices = static_cast<std::size_t>(info.ne[2] * info.ne[3]);
   Filling filling{*this, info, source, to, matrices * row_units(rows_), {}, {}};
