@@ -35,7 +35,7 @@ namespace strata {
 STRATA_API const char* version();
 /// Largest resident size of this process so far, in bytes; 0 where the system does not tell.
 STRATA_API std::uint64_t peak_memory();
-/// The instruction sets of the CPU backend that this processor can run, best first ("avx512", "avx2", "scalar").
+/// The instruction sets of the CPU backend that this processor can run, best first ("avx512", "avx_vnni", "avx2", "scalar").
 STRATA_API std::vector<std::string> cpu_instruction_sets();
 /// One logical processor for each physical core that this process may run on: the default number of threads.
 STRATA_API int physical_cores();

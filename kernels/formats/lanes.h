@@ -55,12 +55,17 @@ template <class Word>
   return {{a, b, c, d}};
 }
 
-/// Words whose bit `from` becomes bit `to`.
-template <int from, int to, class Word>
+/// The bits of `mask` that each byte of words has from bit `from` on, moved to bit `to`.
+template <int from, int to, std::uint32_t mask, class Word>
 [[gnu::always_inline]] static inline Word moved(Word words) {
-  if constexpr (from < to) return words << (to - from);
-  else return words >> (from - to);
+  constexpr std::uint32_t each = (mask << to) * 0x01010101u;
+  if constexpr (from >= to) return words >> (from - to) & each;
+  else return words << (to - from) & each;
 }
+
+/// Where word i of some low bits stands, or of the high bits that belong to the first eight of them, when each of these has
+/// its high bits behind it: in the order in which codes are read.
+static constexpr int beside_high(bool high, int i) { return i < 8 ? 2 * i + high : 8 + i; }
 
 /// Codes 4 i to 4 i + 3 of 32 nibbles, of rows side by side: number n in the low half of byte `at` + n of each block, number
 /// 16 + n in its high half.

@@ -97,7 +97,7 @@ constexpr double kRounding = 0.54 / 3 / (1 << 24) / (1 << 24);
 
 /// Running sums of a product of floats: lanes times chains.
 int running_sums(const std::string& isa) {
-  const std::map<std::string, int> sums{{"scalar", 8}, {"neon", 16}, {"avx2", 16}, {"avx512", 32}};
+  const std::map<std::string, int> sums{{"scalar", 8}, {"neon", 16}, {"avx2", 16}, {"avx_vnni", 16}, {"avx512", 32}};
   return sums.at(isa);
 }
 

@@ -25,10 +25,17 @@ using namespace strata::kernels;
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+#if defined(__x86_64__)
+extern const IsaKernels avx_vnni_evex;  // avx_vnni_evex.cpp
+#endif
+
 inline std::vector<const IsaKernels*> machine_tables() {
   std::vector<const IsaKernels*> out;
   for (const IsaKernels* isa : isa_tables())
     if (isa->supported()) out.push_back(isa);
+#if defined(__x86_64__)
+  if (avx_vnni_evex.supported()) out.push_back(&avx_vnni_evex);
+#endif
   return out;
 }
 

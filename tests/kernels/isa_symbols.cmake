@@ -5,7 +5,7 @@
 # names the architecture are not shared. xsimd wraps single Arm intrinsics in functions (kernel::wrap) that every
 # 64-bit Arm processor runs.
 string(REPLACE "|" ";" objects "${OBJECTS}")
-list(FILTER objects INCLUDE REGEX "cpu/isa/(scalar|avx2|avx512|neon)/")
+list(FILTER objects INCLUDE REGEX "cpu/isa/(scalar|avx2|avx_vnni|avx512|neon)/")
 if(NOT objects)
   message(FATAL_ERROR "no instruction set's object among: ${OBJECTS}")
 endif()
@@ -26,7 +26,7 @@ foreach(object ${objects})
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
-    if(kind MATCHES "[DR]" AND name MATCHES "^_?_ZN6strata7kernels[0-9]+(scalar|avx2|avx512|neon)_(table|formats|peaks)E$")
+    if(kind MATCHES "[DR]" AND name MATCHES "^_?_ZN6strata7kernels[0-9]+(scalar|avx2|avx_vnni|avx512|neon)_(table|formats|peaks)E$")
       math(EXPR tables "${tables} + 1")
     elseif(NOT name MATCHES "^DW\\.ref\\." AND NOT name MATCHES "xsimd.*(avx2|avx512|neon)"
        AND NOT name MATCHES "^_ZN5xsimd6kernel4wrap[0-9]+v[a-z0-9_]+E[0-9]+__")

@@ -9,7 +9,7 @@ namespace strata::kernels {
 namespace {
 
 struct Features {
-  bool avx2 = false, avx512 = false;
+  bool avx2 = false, avx_vnni = false, avx512 = false;
 };
 
 bool bit(unsigned value, int index) { return (value >> index & 1u) != 0; }
@@ -33,6 +33,7 @@ Features detect() {  // Intel SDM vol. 2A, CPUID leaves 1 and 7
   found.avx2 = fma && f16c && bit(b, 5);
   const bool avx512 = bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31) && bit(c, 11);  // F DQ BW VL VNNI
   found.avx512 = found.avx2 && avx512 && (saved & 0xe6) == 0xe6;  // and masks, upper zmm, zmm16-31
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) found.avx_vnni = found.avx2 && bit(a, 4);
   return found;
 }
 
@@ -45,6 +46,7 @@ const Features& features() {
 
 bool always() { return true; }
 bool has_avx2() { return features().avx2; }
+bool has_avx_vnni() { return features().avx_vnni; }
 bool has_avx512() { return features().avx512; }
 
 }  // namespace strata::kernels

@@ -6,7 +6,7 @@
 
 namespace strata::kernels {
 
-extern const PeakLoops scalar_peaks, avx2_peaks, avx512_peaks, neon_peaks;  // isa/<name>/peak.cpp
+extern const PeakLoops scalar_peaks, avx2_peaks, avx_vnni_peaks, avx512_peaks, neon_peaks;  // isa/<name>/peak.cpp
 
 /// In the order of isa_tables().
 std::span<const PeakLoops* const> isa_peaks();

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "kernels/cpu/skeleton/unroll.h"
 #include "kernels/formats/bits.h"
@@ -67,10 +68,18 @@ struct Interleaved {
   static constexpr int bytes = rows * static_cast<int>(sizeof(Block));  ///< of one block of each row
   static constexpr int group = 64 / std::gcd(64, rest * rows);          ///< blocks whose rests stand together
 
-  static Rows at(const void* panel, int blocks, int b) {
+  /// Where block b has its words, and what is left of it, from the panel's beginning.
+  struct Offsets {
+    std::ptrdiff_t words, rest;
+  };
+  static Offsets offsets(int blocks, int b) {
     const int i = b % group, first = b - i, together = blocks - first < group ? blocks - first : group;
-    const char* begin = static_cast<const char*>(panel) + static_cast<std::ptrdiff_t>(first) * bytes;
+    const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(first) * bytes;
     return {begin + (together * rest + i * 4 * words) * rows, begin + i * rest * rows};
+  }
+  static Rows at(const void* panel, int blocks, int b) {
+    const Offsets from = offsets(blocks, b);
+    return {static_cast<const char*>(panel) + from.words, static_cast<const char*>(panel) + from.rest};
   }
 
   /// The panel of `rows` rows, `stride` bytes apart.
@@ -78,14 +87,15 @@ struct Interleaved {
     for (int b = 0; b < blocks; ++b) {
       const char* block = static_cast<const char*>(from) + static_cast<std::ptrdiff_t>(b) * static_cast<int>(sizeof(Block));
       const auto row = [&](int r) { return block + static_cast<std::size_t>(r) * stride; };
-      const Rows panel = at(to, blocks, b);
+      const Offsets in_panel = offsets(blocks, b);
+      char* of_words = static_cast<char*>(to) + in_panel.words;
       alignas(64) char in_order[4 * words * rows];  // compilers make a good transpose of this
       for (int w = 0; w < words; ++w)
         for (int r = 0; r < rows; ++r) std::memcpy(in_order + 4 * (w * rows + r), row(r) + Rows::first_word + 4 * w, 4);
       for (int w = 0; w < words; ++w)
-        std::memcpy(const_cast<char*>(panel.of_words) + 4 * rows * Rows::place[w], in_order + 4 * rows * w, 4 * rows);
+        std::memcpy(of_words + 4 * rows * Rows::place[w], in_order + 4 * rows * w, 4 * rows);
       if constexpr (rest > 0)
-        for (int r = 0; r < rows; ++r) std::memcpy(const_cast<char*>(panel.of_rest) + rest * r, row(r) + Rows::rest_at, rest);
+        for (int r = 0; r < rows; ++r) std::memcpy(static_cast<char*>(to) + in_panel.rest + rest * r, row(r) + Rows::rest_at, rest);
     }
   }
 
@@ -139,6 +149,39 @@ template <class V, int R, int T, int N, int at_once, class Word, class Activatio
     });
     for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { done(r, t, sum[r][t]); });
   });
+}
+
+/// Adds the products of R panels, one behind the other, with T tokens: those of block b to chain[b % chains].
+/// `add(w, b, sum)` adds those of block b, of which w[r] is panel r's. Stored rows stream in from memory and are taken in
+/// order, fetched `ahead` bytes before. Others stay in the cache: there one running sum after the other keeps to registers.
+template <class V, class Source, int R, int T, int chains, class Add>
+[[gnu::always_inline]] inline void add_blocks(const char* panels, int blocks, int ahead, typename V::F (&chain)[chains][R][T],
+                                              const Add& add) {
+  using Sums = typename V::F[R][T];
+  const auto clear = [](Sums& sum) __attribute__((always_inline)) {
+    for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = V::zero(); });
+  };
+  const auto add_block = [&](int b, Sums& sum) __attribute__((always_inline)) {
+    [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
+      const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(blocks), blocks, b)...};
+      add(w, b, sum);
+    }(std::make_integer_sequence<int, R>());
+  };
+  if constexpr (Source::streams) {
+    static_assert(R == 1);
+    for (Sums& sum : chain) clear(sum);
+    for (int b = 0; b < blocks; ++b) {
+      Source::Layout::fetch(panels, b, ahead);
+      add_block(b, chain[b % chains]);
+    }
+  } else {
+    for (int c = 0; c < chains; ++c) {
+      Sums sum;
+      clear(sum);
+      for (int b = c; b < blocks; b += chains) add_block(b, sum);
+      for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
+    }
+  }
 }
 
 }  // namespace strata::kernels

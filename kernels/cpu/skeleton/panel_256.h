@@ -138,33 +138,13 @@ struct PanelProduct256 {
 
   static constexpr std::size_t bytes(int blocks) { return Source::bytes(blocks); }
 
-  /// y[t][row ...] of R panels, one behind the other, and T tokens. Stored rows stream in from memory and are taken in
-  /// order, fetched `ahead` bytes before. Others stay in the cache: there one running sum after the other keeps to registers.
+  /// y[t][row ...] of R panels and T tokens.
   template <int R, int T, class X>
   static void run(const char* panels, int blocks, X x, int ahead, float* const* y, int row) {
-    constexpr int chains = 4;
-    F chain[chains][R][T];
-    const auto add = [&](int b, F (&sum)[R][T]) __attribute__((always_inline)) {
-      [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
-        const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(blocks), blocks, b)...};
-        add_block<R, T>(w, x, b, sum);
-      }(std::make_integer_sequence<int, R>());
-    };
-    if constexpr (Source::streams) {
-      static_assert(R == 1);
-      unroll<chains>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
-      for (int b = 0; b < blocks; ++b) {
-        Source::Layout::fetch(panels, b, ahead);
-        add(b, chain[b % chains]);
-      }
-    } else {
-      for (int c = 0; c < chains; ++c) {
-        F sum[R][T];
-        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = V::zero(); });
-        for (int b = c; b < blocks; b += chains) add(b, sum);
-        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
-      }
-    }
+    F chain[4][R][T];
+    add_blocks<V, Source>(panels, blocks, ahead, chain, [&](const auto& w, int b, auto& sum) __attribute__((always_inline)) {
+      add_block<R, T>(w, x, b, sum);
+    });
     for_each_of<R, T>([&](auto r, auto t) {
       const F even = V::add(chain[0][r][t], chain[2][r][t]), odd = V::add(chain[1][r][t], chain[3][r][t]);
       V::store(y[t] + row + r * V::panel_rows, V::add(even, odd));
@@ -304,7 +284,7 @@ struct Panel256<V, Block, Unpack> {
   using Writer = DecodedPanel256<V, Block, Unpack>;
   using Packed = PackedBlock<block, Writer::groups / 2>;
   using Decoded = PanelProduct256<V, typename Writer::Source>;
-  static constexpr int together = V::template panels_256<Writer::groups>, tokens = V::template panel_tokens_256<Writer::groups>;
+  static constexpr int together = V::panels_256, tokens = V::panel_tokens_256;
 };
 
 }  // namespace strata::kernels

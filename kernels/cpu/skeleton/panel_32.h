@@ -104,33 +104,13 @@ struct PanelProduct32 {
 
   static constexpr std::size_t bytes(int parts) { return Source::bytes(parts); }
 
-  /// y[t][row ...] of R panels, one behind the other, and T tokens. Stored rows stream in from memory and are taken in
-  /// order, fetched `ahead` bytes before. Others stay in the cache: there one running sum after the other keeps to registers.
+  /// y[t][row ...] of R panels and T tokens.
   template <int R, int T, class X>
   static void run(const char* panels, int parts, X x, int ahead, float* const* y, int row) {
-    constexpr int chains = 8;
-    F chain[chains][R][T];
-    const auto add = [&](int p, F (&sum)[R][T]) __attribute__((always_inline)) {
-      [&]<int... r>(std::integer_sequence<int, r...>) __attribute__((always_inline)) {
-        const Source w[R] = {Source(panels + static_cast<std::size_t>(r) * Source::bytes(parts), parts, p)...};
-        add_part<R, T>(w, x, p, sum);
-      }(std::make_integer_sequence<int, R>());
-    };
-    if constexpr (Source::streams) {
-      static_assert(R == 1);
-      unroll<chains>([&](auto c) { for_each_of<R, T>([&](auto r, auto t) { chain[c][r][t] = V::zero(); }); });
-      for (int p = 0; p < parts; ++p) {
-        Source::Layout::fetch(panels, p, ahead);
-        add(p, chain[p % chains]);
-      }
-    } else {
-      for (int c = 0; c < chains; ++c) {
-        F sum[R][T];
-        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { sum[r][t] = V::zero(); });
-        for (int p = c; p < parts; p += chains) add(p, sum);
-        for_each_of<R, T>([&](auto r, auto t) __attribute__((always_inline)) { chain[c][r][t] = sum[r][t]; });
-      }
-    }
+    F chain[8][R][T];
+    add_blocks<V, Source>(panels, parts, ahead, chain, [&](const auto& w, int p, auto& sum) __attribute__((always_inline)) {
+      add_part<R, T>(w, x, p, sum);
+    });
     for_each_of<R, T>([&](auto r, auto t) {
       const auto of = [&](int c) __attribute__((always_inline)) { return chain[c][r][t]; };
       const F even = V::add(V::add(of(0), of(4)), V::add(of(2), of(6))), odd = V::add(V::add(of(1), of(5)), V::add(of(3), of(7)));

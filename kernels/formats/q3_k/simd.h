@@ -40,8 +40,7 @@ struct Simd<V, formats::Q3_K> {
   /// Scales, then low bits with the high bits that belong to them.
   static constexpr int place(int w) {
     if (w >= 24) return w - 24;
-    const int high = w < 8, i = high ? w : w - 8;
-    return 3 + (i < 8 ? 2 * i + high : 8 + i);
+    return 3 + (w < 8 ? formats::beside_high(true, w) : formats::beside_high(false, w - 8));
   }
   template <class Rows>
   static auto scale_words(const Rows& b) {
@@ -56,8 +55,8 @@ struct Simd<V, formats::Q3_K> {
   template <int j, int i, class Rows>
   static auto word(const Rows& b) {
     constexpr int quarter = j % 2 * 2 + i / 8;
-    const auto low = b.word(offsetof(Block, q) + 32 * (j / 2) + 4 * (i % 8)) >> 2 * quarter & 0x03030303u;
-    return low | (formats::moved<2 * j + i / 8, 2>(b.word(offsetof(Block, high) + 4 * (i % 8))) & 0x04040404u);
+    const auto low = formats::moved<2 * quarter, 0, 3>(b.word(offsetof(Block, q) + 32 * (j / 2) + 4 * (i % 8)));
+    return low | formats::moved<2 * j + i / 8, 2, 1>(b.word(offsetof(Block, high) + 4 * (i % 8)));
   }
 
   using Tile = Tile256<V, Block, Simd>;

@@ -30,8 +30,7 @@ struct Simd<V, formats::Q5_K> {
   /// Scales, then low bits with the high bits that belong to them.
   static constexpr int place(int w) {
     if (w < 4) return w;
-    const int high = w < 12, i = high ? w - 4 : w - 12;
-    return 4 + (i < 8 ? 2 * i + high : 8 + i);
+    return 4 + (w < 12 ? formats::beside_high(true, w - 4) : formats::beside_high(false, w - 12));
   }
   template <class Rows>
   static auto scale_words(const Rows& b) {
@@ -44,8 +43,8 @@ struct Simd<V, formats::Q5_K> {
   /// Word i of codes<j>.
   template <int j, int i, class Rows>
   static auto word(const Rows& b) {
-    const auto low = b.word(offsetof(Block, q) + 32 * j + 4 * (i % 8)) >> 4 * (i / 8) & 0x0f0f0f0fu;
-    return low | (formats::moved<2 * j + i / 8, 4>(b.word(offsetof(Block, high) + 4 * (i % 8))) & 0x10101010u);
+    const auto low = formats::moved<4 * (i / 8), 0, 15>(b.word(offsetof(Block, q) + 32 * j + 4 * (i % 8)));
+    return low | formats::moved<2 * j + i / 8, 4, 1>(b.word(offsetof(Block, high) + 4 * (i % 8)));
   }
 
   using Tile = Tile256<V, Block, Simd>;

@@ -30,8 +30,8 @@ struct Simd<V, formats::Q6_K> {
   /// Scales, then low bits with the high bits that belong to them.
   static constexpr int place(int w) {
     if (w >= 48) return w - 48;
-    const int high = w >= 32, half = high ? w / 8 - 4 : w / 16, i = w % (high ? 8 : 16);
-    return 4 + 24 * half + (i < 8 ? 2 * i + high : 8 + i);
+    return w < 32 ? 4 + 24 * (w / 16) + formats::beside_high(false, w % 16)
+                  : 4 + 24 * (w / 8 - 4) + formats::beside_high(true, w % 8);
   }
   template <class Rows>
   static auto scale_words(const Rows& b) {
@@ -42,8 +42,9 @@ struct Simd<V, formats::Q6_K> {
   template <int j, int i, class Rows>
   static auto word(const Rows& b) {
     constexpr int half = j / 2, quarter = j % 2 * 2 + i / 8;
-    const auto low = b.word(offsetof(Block, low) + 64 * half + 32 * (quarter % 2) + 4 * (i % 8)) >> 4 * (quarter / 2) & 0x0f0f0f0fu;
-    return low | (formats::moved<2 * quarter, 4>(b.word(offsetof(Block, high) + 32 * half + 4 * (i % 8))) & 0x30303030u);
+    constexpr int at = 64 * half + 32 * (quarter % 2) + 4 * (i % 8);
+    const auto low = formats::moved<4 * (quarter / 2), 0, 15>(b.word(offsetof(Block, low) + at));
+    return low | formats::moved<2 * quarter, 4, 3>(b.word(offsetof(Block, high) + 32 * half + 4 * (i % 8)));
   }
 
   using Tile = Tile256<V, Block, Simd>;

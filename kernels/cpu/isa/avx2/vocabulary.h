@@ -321,12 +321,8 @@ struct Avx2 {
   }
   // A panel of 8 rows. Products are summed in pairs to 16 bits; where codes are small, those of several words are added
   // before they are widened, or multiplied by their group's scale, which is there in both halves of a word.
-  static constexpr int panel_rows = 8, panels_32 = 2, panel_tokens_32 = 4;
+  static constexpr int panel_rows = 8, panels_32 = 2, panel_tokens_32 = 4, panels_256 = 2, panel_tokens_256 = 4;
   static constexpr bool signed_panels = true;
-  template <int>
-  static constexpr int panels_256 = 2;
-  template <int>
-  static constexpr int panel_tokens_256 = 4;
   static void store256(void* p, __m256i v) { _mm256_store_si256(static_cast<__m256i*>(p), v); }
   template <Code C>
   static void store_bytes(Weights w, std::uint8_t* to) {

@@ -294,14 +294,9 @@ struct Avx512 {
   }
   struct NoScales {};
   // A panel of 16 rows: word w of row r, four codes, in lane r of vector w.
-  // On Zen 4 a 512-bit load takes a cycle, as a product does: what is broadcast is used for two panels, where that leaves
-  // registers enough.
-  static constexpr int panel_rows = 16, panels_32 = 2, panel_tokens_32 = 8;
+  // On Zen 4 a 512-bit load takes a cycle, as a product does: what is broadcast is used for two panels.
+  static constexpr int panel_rows = 16, panels_32 = 2, panel_tokens_32 = 8, panels_256 = 2, panel_tokens_256 = 4;
   static constexpr bool signed_panels = false;
-  template <int Groups>
-  static constexpr int panels_256 = Groups == 8 ? 2 : 1;
-  template <int Groups>
-  static constexpr int panel_tokens_256 = Groups == 8 ? 4 : 8;
   template <Code>
   static void store_bytes(Weights w, std::uint8_t* to) { _mm512_store_si512(to, w); }
   static void store_codes(Codes u, std::uint8_t* to) { _mm512_store_si512(to, u); }

@@ -335,12 +335,8 @@ struct Neon {
   }
   // A panel of 4 rows: word w of row r, four codes, in lane r of vector w. A product multiplies it with any lane of a vector
   // of activations, so that these are loaded four words at a time and never broadcast.
-  static constexpr int panel_rows = 4, panels_32 = 2, panel_tokens_32 = 4;
+  static constexpr int panel_rows = 4, panels_32 = 2, panel_tokens_32 = 4, panels_256 = 2, panel_tokens_256 = 4;
   static constexpr bool signed_panels = true;
-  template <int>
-  static constexpr int panels_256 = 2;
-  template <int>
-  static constexpr int panel_tokens_256 = 4;
   template <Code C>
   static void store_bytes(Weights w, std::uint8_t* to) {
     vst1q_u8(to, vreinterpretq_u8_s8(w.lower));
