@@ -1,22 +1,13 @@
 // Owns: the avx_vnni table. All but the weight formats is AVX2's, compiled once more.
-#include "kernels/cpu/isa/avx2/cache.h"
+#include "kernels/cpu/isa/avx2/table.h"
 #include "kernels/cpu/isa/tables.h"
-#include "kernels/cpu/skeleton/lane.h"
 #include "kernels/cpu/skeleton/table.h"
-#if STRATA_XSIMD
-#include <xsimd/xsimd.hpp>
-#endif
 
 namespace strata::kernels {
 namespace {
 
-struct AvxVnniTable : Avx2Cache {
+struct AvxVnniTable : Avx2Table {
   static constexpr const char* name = "avx_vnni";
-#if STRATA_XSIMD
-  using Batch = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
-#else
-  using Batch = Lane<Avx2>;
-#endif
 };
 
 }  // namespace
